@@ -1,0 +1,54 @@
+# `make` alone lists the targets; each works on a fresh clone that has Python 3.11 or newer.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up kafka test lint format bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv and install everything that requirements.lock names
+
+$(STAMP): pyproject.toml requirements.lock
+	@test -n "$(PYTHON)" || { echo "Streamgauge needs Python 3.11 or newer and found none on the PATH: install it, or run make PYTHON=/path/to/python3" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Start the whole house on this machine and send traffic through it
+	$(BIN)/streamgauge demo
+
+up: setup ## Run the whole house on this machine until Ctrl-C
+	$(BIN)/streamgauge up
+
+kafka: setup ## Run an Apache Kafka on loopback for tests, until Ctrl-C (needs Java 17 and Maven)
+	$(BIN)/python -m tests.support.kafka
+
+test: setup ## Run every test, those on Apache Kafka too where it can run
+	$(BIN)/python -m pytest
+
+lint: setup ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup ## Put the code into its shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup ## Measure speed; see benchmarks/README.md
+	$(BIN)/python -m benchmarks
+
+lock: setup ## Resolve the dependencies of pyproject.toml anew
+	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --all-extras --group dev \
+		--python-version 3.11 --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+clean: ## Remove .venv, caches and build output
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,138 @@
+"""In: nothing. Out: every metric that a role exports, with its unit in the name and its meaning beside it."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: From 5 ms to 30 s: a batch takes tens of milliseconds, an outage seconds.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class EnrichMetrics:
+    """Metrics of `streamgauge enrich`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter(
+            "streamgauge_enrich_events_total",
+            "Usage events read, by what became of them: enriched, duplicate or rejected.",
+            ["result"],
+            registry=registry,
+        )
+        self.rejected = Counter(
+            "streamgauge_enrich_rejected_total", "Usage events refused, by rejection code.", ["code"], registry=registry
+        )
+        self.unpriced = Counter(
+            "streamgauge_enrich_unpriced_total", "Enriched events whose model has no price.", registry=registry
+        )
+        self.unattributed = Counter(
+            "streamgauge_enrich_unattributed_total", "Enriched events whose team nobody knows.", registry=registry
+        )
+        self.conflicts = Counter(
+            "streamgauge_enrich_claim_conflicts_total",
+            "Enriched events whose claimed team lost against the directory.",
+            registry=registry,
+        )
+        self.late = Counter(
+            "streamgauge_enrich_late_total", "Enriched events behind their partition's watermark.", registry=registry
+        )
+        self.unkeyed = Counter(
+            "streamgauge_enrich_unkeyed_total",
+            "Messages without a key: their resends may reach another partition, where dedupe cannot see them.",
+            registry=registry,
+        )
+        self.batch_seconds = Histogram(
+            "streamgauge_enrich_batch_seconds",
+            "Wall time of one batch, by step.",
+            ["step"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "streamgauge_enrich_lag_messages",
+            "Messages of usage.events not yet read, by partition.",
+            ["partition"],
+            registry=registry,
+        )
+        self.window_ids = Gauge(
+            "streamgauge_enrich_dedupe_ids", "Event ids remembered, by partition.", ["partition"], registry=registry
+        )
+        self.horizon = Gauge(
+            "streamgauge_enrich_dedupe_horizon_seconds",
+            "How far back in broker time a resend is recognised, by partition.",
+            ["partition"],
+            registry=registry,
+        )
+
+
+class AgentMetrics:
+    """Metrics of `streamgauge agents`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.tallies = Counter(
+            "streamgauge_agents_tally_messages_total",
+            "Tally messages, by what was done: applied, skipped (already applied) or read_back (after a hole).",
+            ["result"],
+            registry=registry,
+        )
+        self.rows = Counter("streamgauge_agents_tally_rows_total", "Rows of sums folded.", registry=registry)
+        self.checkpoints = Counter(
+            "streamgauge_agents_checkpoints_total", "Checkpoint transactions committed.", registry=registry
+        )
+        self.checkpoint_bytes = Counter(
+            "streamgauge_agents_checkpoint_bytes_total", "Bytes written to usage.state.", registry=registry
+        )
+        self.settle_seconds = Histogram(
+            "streamgauge_agents_settle_seconds",
+            "Wall time of one settlement (fold, evaluate, checkpoint).",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.alerts = Counter(
+            "streamgauge_agents_alerts_total",
+            "Alerts published, by kind and state.",
+            ["kind", "state"],
+            registry=registry,
+        )
+        self.watermark = Gauge(
+            "streamgauge_agents_watermark_seconds",
+            "Event-time watermark, by tally partition.",
+            ["partition"],
+            registry=registry,
+        )
+        self.keys = Gauge(
+            "streamgauge_agents_state_rows",
+            "Rows of state held, by table and tally partition.",
+            ["table", "partition"],
+            registry=registry,
+        )
+
+
+class SinkMetrics:
+    """Metrics of `streamgauge sink`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rows = Counter(
+            "streamgauge_sink_rows_total", "Rows inserted into ClickHouse, by table.", ["table"], registry=registry
+        )
+        self.inserts = Counter(
+            "streamgauge_sink_inserts_total",
+            "Inserts, by table and result: ok, retried or refused.",
+            ["table", "result"],
+            registry=registry,
+        )
+        self.insert_seconds = Histogram(
+            "streamgauge_sink_insert_seconds",
+            "Wall time of one insert, by table.",
+            ["table"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.skipped = Counter(
+            "streamgauge_sink_skipped_blocks_total", "Blocks that the ledger already held.", registry=registry
+        )
+        self.lag = Gauge(
+            "streamgauge_sink_lag_messages",
+            "Messages not yet in ClickHouse, by topic and partition.",
+            ["topic", "partition"],
+            registry=registry,
+        )

@@ -1,0 +1,109 @@
+"""In: a crossing or an episode. Out: one JSON document on `governance.alerts`: what happened, why, whose it is, what
+to do.
+
+The message key is `alert_id`, the same for all states of one crossing or episode and the same in every replay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+AlertKind = Literal[
+    "budget",
+    "spike",
+    "forecast",
+    "workflow_regression",
+    "value_divergence",
+    "policy",
+    "ingest_quality",
+    "source_silent",
+]
+AlertState = Literal["firing", "updated", "resolved"]
+Severity = Literal["info", "warning", "critical"]
+AlertUnit = Literal["nanousd", "tokens", "calls"]
+
+
+class _Contract(BaseModel):
+    # A reader of version N must go on when N+1 adds a field.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class AlertScope(_Contract):
+    """What the alert is about. Never a person: the smallest scope is a team's workflow."""
+
+    department: str | None = None
+    team: str | None = None
+    project: str | None = None
+    use_case: str | None = None
+    stage: str | None = None
+    model_class: str | None = None
+
+
+class AlertWindow(_Contract):
+    """Event time [start, end): a budget's period or the buckets of an episode."""
+
+    start: datetime
+    end: datetime
+
+
+class Cause(_Contract):
+    """One part of the change. Shares of all causes and `unexplained_share` add up to one."""
+
+    factor: str = Field(description="calls, tokens_per_call, price_per_token, cache_share, or a dimension value.")
+    label: str = Field(description="The same in words, with before and after.")
+    delta: int = Field(description="Its part of the change, in the alert's unit.")
+    share: float = Field(description="Its part of the change as a fraction; negative when it worked against it.")
+    before: float | None = None
+    after: float | None = None
+
+
+class Link(_Contract):
+    """Where to look on: a query to paste, a dashboard, a runbook."""
+
+    rel: Literal["query", "dashboard", "runbook"]
+    href: str
+
+
+class Alert(_Contract):
+    """One state change of one crossing or episode."""
+
+    schema_version: Literal[1] = 1
+    alert_id: str
+    revision: int = Field(ge=0, description="0 when firing, then one more for each update and for the resolution.")
+    kind: AlertKind
+    state: AlertState
+    severity: Severity
+    historical: bool = Field(description="Raised by a replay or backfill of old event time: recorded, never forwarded.")
+    scope: AlertScope
+    owner: str | None = None
+    contact: str | None = None
+    window: AlertWindow
+    unit: AlertUnit
+    observed: int = Field(description="In `unit`: nano-USD, tokens or calls.")
+    expected: int | None = None
+    limit: int | None = None
+    budget_id: str | None = None
+    level: Literal["warning", "soft", "hard"] | None = None
+    mode: Literal["observe", "warn", "enforce"] | None = None
+    summary: str = Field(description="One sentence for people.")
+    explanation: tuple[Cause, ...] = ()
+    unexplained_share: float | None = None
+    suggested_action: str
+    links: tuple[Link, ...] = ()
+    occurred_at: datetime = Field(description="Event time of the crossing or of the episode's start.")
+    evaluated_at: datetime = Field(description="When it was noticed, by the process's clock.")
+
+    @property
+    def pages(self) -> bool:
+        """Whether somebody should be woken: a critical alert that fires and is not history."""
+        return self.state == "firing" and self.severity == "critical" and not self.historical
+
+
+def alert_id(kind: AlertKind, *parts: str | int) -> str:
+    """Deterministic id from what identifies the crossing or episode; equal in every replay."""
+    text = "\x1f".join([kind, *(str(part) for part in parts)])
+    return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:20]}"

@@ -1,0 +1,23 @@
+"""In: work that is known to raise use: a load test, a migration, a launch. Out: the record of one planned activity.
+
+The contract stands so that documents can be written and reviewed; `apply` refuses it until agents evaluate it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from schemas.control.base import Id, Moment, Record, Text
+from schemas.control.budgets import Scope
+
+
+class PlannedActivity(Record):
+    """Between the two moments, rises within the scope are expected."""
+
+    kind: Literal["activity"] = "activity"
+    id: Id
+    scope: Scope
+    what: Text
+    owner: Text
+    starts_at: Moment
+    ends_at: Moment

@@ -1,0 +1,13 @@
+"""In: raw message values in any of the three framings. Out: one Arrow table in source order, and the values that would
+not decode.
+
+`decoder` tells the framings apart and joins the parts · `avro_columns` decodes many datums at once, and isolates a bad
+one · `json_rows` reads plain JSON · `align` brings other schema versions to the current columns.
+"""
+
+from __future__ import annotations
+
+from schemas.decoding.decoder import Decoded, Decoder, SchemaSource, UnknownSchema
+from schemas.decoding.failure import Failure
+
+__all__ = ("Decoded", "Decoder", "Failure", "SchemaSource", "UnknownSchema")

@@ -1,0 +1,72 @@
+"""In: nothing. Out: the values that pass through enrich: a batch as it was read, what is known of a partition, the
+result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.positions import LedgerRow, SourceRange
+from schemas.rejections import Rejection
+from streams.enrich.dedupe import Fingerprints, Window
+from streams.enrich.tally import Tallies
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBatch:
+    """Messages of some input partitions, ordered by partition and offset; all four columns have one length.
+
+    `ranges` names each partition once, with the offsets [first, next) that its messages cover.
+    """
+
+    values: list[bytes | None]
+    partition: npt.NDArray[np.int32]
+    offset: npt.NDArray[np.int64]
+    append_us: npt.NDArray[np.int64]
+    ranges: tuple[SourceRange, ...]
+    unkeyed: int = 0
+
+
+@dataclass(slots=True)
+class PartitionState:
+    """What enrich remembers of one input partition; all of it comes back from Kafka after a restart.
+
+    `position`: next offset to be enriched. `intended`: end of the range whose intent is written and whose outputs may be
+    half written. `greatest_us`: greatest event time so far. `repeat`: the batch that a predecessor began and may not have
+    finished; it is enriched before anything else.
+    """
+
+    position: int
+    window: Window
+    greatest_us: int | None = None
+    newest_append_us: int | None = None
+    intended: int | None = None
+    repeat: SourceBatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionResult:
+    """What became of one source range."""
+
+    range: SourceRange
+    ledger: LedgerRow
+    block: pa.Table
+    fingerprints: Fingerprints
+    greatest_us: int | None
+    rejections: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """Everything that one batch has to write; nothing of it has been remembered yet."""
+
+    partitions: tuple[PartitionResult, ...]
+    tallies: Tallies
+    control: int
+    unpriced: int = 0
+    conflicts: int = 0
+    unknown_fields: int = 0

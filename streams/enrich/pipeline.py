@@ -1,0 +1,306 @@
+"""In: a batch of raw messages. Out: enriched blocks, tallies, rejections, fingerprints and ledger rows. Pure: no
+effects.
+
+The order is the data path's: decode → validate → dedupe → attribute → pseudonymise → price → mark late → tally. The
+same batch under the same rules and partition states gives the same result, which is what makes a repeat harmless.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.decoding import Decoded, Decoder, SchemaSource
+from schemas.enriched import ENRICHED
+from schemas.positions import LedgerRow, SourceRange
+from schemas.prices.columns import CallColumns
+from schemas.prices.pricing import price
+from schemas.rejections import Rejection, RejectionCode, pack_raw
+from schemas.usage import TIMESTAMP
+from streams.enrich.batch import BatchResult, PartitionResult, PartitionState, SourceBatch
+from streams.enrich.config import EnrichConfig
+from streams.enrich.dedupe import ACCEPTED, CONFLICT, DUPLICATE, Fingerprints, Verdicts, fingerprints
+from streams.enrich.hashing import Hashes, combine, hash_integers, hash_text
+from streams.enrich.pseudonyms import Pseudonyms
+from streams.enrich.rules import Rules
+from streams.enrich.tally import TallyMaker
+from streams.enrich.validate import Refusals, ints, validate
+from streams.enrich.watermark import mark_late
+
+#: What two deliveries of one event cannot differ in; a difference is an id given to two events.
+_CONTENT_INTEGERS = ("occurred_at", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+_CONTENT_TEXTS = ("model", "team_id", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Decoded rows with their source positions, before any was refused."""
+
+    table: pa.Table
+    partition: npt.NDArray[np.int32]
+    offset: npt.NDArray[np.int64]
+    index: npt.NDArray[np.int32]
+    append_us: npt.NDArray[np.int64]
+    message: npt.NDArray[np.int32]
+
+
+class Pipeline:
+    """The columns from end to end. Keeps caches only (writer schemas, user hashes, tally homes)."""
+
+    def __init__(
+        self, config: EnrichConfig, events_topic: str, tally_partitions: int, schemas: SchemaSource | None
+    ) -> None:
+        self._decoder = Decoder("usage_event", schemas)
+        self._pseudonyms = Pseudonyms(config.user_key)
+        self._tallies = TallyMaker(tally_partitions)
+        self._topic = events_topic
+        self._tag_keys = frozenset(config.tag_keys)
+        self._lateness_us = config.lateness_s * 1_000_000
+
+    def run(self, batch: SourceBatch, rules: Rules, states: Mapping[int, PartitionState]) -> BatchResult:
+        """Enrich one batch. Raises only what the registry raises when it is away; bad events become rejections."""
+        decoded = self._decoder.decode(batch.values)
+        rows = _with_positions(decoded, batch)
+        refusals = validate(rows.table, rows.append_us, self._tag_keys)
+        prints, verdicts = self._judge(rows, refusals, states)
+
+        accepted = np.flatnonzero(verdicts == ACCEPTED)
+        table = rows.table.take(pa.array(accepted))
+        late, greatest = self._late(rows, accepted, table, states)
+        enriched, conflicts = self._enrich(table, rows, accepted, late, rules)
+        rejections = self._rejections(batch, decoded, rows, refusals)
+
+        partitions = tuple(
+            self._partition_result(
+                source_range, batch, rows, accepted, verdicts, enriched, prints, greatest, rejections, rules
+            )
+            for source_range in batch.ranges
+        )
+        unpriced = enriched.column("cost_nanousd").null_count
+        return BatchResult(
+            partitions,
+            self._tallies.tally(enriched, rules.budgets),
+            rules.position,
+            unpriced,
+            int(conflicts.sum()),
+            decoded.unknown_fields,
+        )
+
+    def _judge(
+        self, rows: _Rows, refusals: Refusals, states: Mapping[int, PartitionState]
+    ) -> tuple[Fingerprints, Verdicts]:
+        """Dedupe the valid rows of each partition. A refused row claims no id: fixed and sent again, it counts."""
+        prints = fingerprints(_identity(rows.table), _content(rows.table), rows.append_us)
+        verdicts = np.full(rows.table.num_rows, _REFUSED, np.int8)
+        valid = np.ones(rows.table.num_rows, bool)
+        valid[list(refusals.rows)] = False
+        for partition in np.unique(rows.partition).tolist():
+            mine = np.flatnonzero(valid & (rows.partition == partition))
+            verdicts[mine] = states[partition].window.judge(prints.take(mine))
+        for row in np.flatnonzero(verdicts == CONFLICT).tolist():
+            event_id = rows.table.column("event_id")[row].as_py()
+            refusals.rows[row] = (
+                "id_conflict",
+                f"event_id {event_id!r} of this source was counted with other content: give each call its own id",
+            )
+        return prints, verdicts
+
+    def _late(
+        self, rows: _Rows, accepted: npt.NDArray[np.intp], table: pa.Table, states: Mapping[int, PartitionState]
+    ) -> tuple[npt.NDArray[np.bool_], dict[int, int | None]]:
+        occurred = ints(table, "occurred_at")
+        late = np.zeros(len(accepted), bool)
+        greatest = {partition: state.greatest_us for partition, state in states.items()}
+        partition_of = rows.partition[accepted]
+        for partition in np.unique(partition_of).tolist():
+            mine = partition_of == partition
+            late[mine], greatest[partition] = mark_late(
+                occurred[mine], rows.append_us[accepted][mine], greatest[partition], self._lateness_us
+            )
+        return late, greatest
+
+    def _enrich(
+        self,
+        table: pa.Table,
+        rows: _Rows,
+        accepted: npt.NDArray[np.intp],
+        late: npt.NDArray[np.bool_],
+        rules: Rules,
+    ) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
+        """Accepted rows as ENRICHED columns, and which claims lost."""
+        column = {name: table.column(name).combine_chunks() for name in table.column_names}
+        user_hash = self._pseudonyms.of(column["user_id"])
+        attributed = rules.directory.attribute(
+            ints(table, "occurred_at"), column["team_id"], column["credential_id"], user_hash, column["source"]
+        )
+        priced = price(rules.card, CallColumns.from_usage(table)).record_batch()
+        column |= {name: priced.column(name) for name in priced.schema.names}
+        column |= {
+            "src_partition": pa.array(rows.partition[accepted]),
+            "src_offset": pa.array(rows.offset[accepted]),
+            "src_index": pa.array(rows.index[accepted]),
+            "ingested_at": pa.array(rows.append_us[accepted]).cast(TIMESTAMP),
+            "claimed_team_id": column["team_id"],
+            "team_id": attributed.team_id,
+            "user_hash": user_hash,
+            "attribution": attributed.attribution,
+            "attribution_conflict": pa.array(attributed.conflict),
+            "department": attributed.department,
+            "cost_center": attributed.cost_center,
+            "model_class": rules.classes.of(column["model"]),
+            "late": pa.array(late),
+        }
+        arrays = [
+            column[field.name] if column[field.name].type == field.type else column[field.name].cast(field.type)
+            for field in ENRICHED
+        ]
+        return pa.Table.from_arrays(arrays, schema=ENRICHED), attributed.conflict
+
+    def _rejections(self, batch: SourceBatch, decoded: Decoded, rows: _Rows, refusals: Refusals) -> list[Rejection]:
+        found = [
+            self._rejection(batch, failure.message, failure.index, failure.code, failure.sentence, failure.raw)
+            for failure in decoded.failures
+        ]
+        single = np.bincount(rows.message, minlength=len(batch.values)) == 1
+        for row, (code, sentence) in refusals.rows.items():
+            message = int(rows.message[row])
+            event = rows.table.slice(row, 1)
+            raw = None if single[message] else _as_json(event)
+            found.append(
+                self._rejection(
+                    batch,
+                    message,
+                    int(rows.index[row]),
+                    code,
+                    sentence,
+                    raw,
+                    event.column("source")[0].as_py(),
+                    event.column("event_id")[0].as_py(),
+                )
+            )
+        return sorted(found, key=lambda one: (one.partition, one.offset, one.index))
+
+    def _rejection(
+        self,
+        batch: SourceBatch,
+        message: int,
+        index: int,
+        code: RejectionCode,
+        sentence: str,
+        raw: bytes | None,
+        source: str | None = None,
+        event_id: str | None = None,
+    ) -> Rejection:
+        packed, sha256, size, truncated = pack_raw(raw if raw is not None else batch.values[message] or b"")
+        return Rejection(
+            code=code,
+            message=sentence,
+            topic=self._topic,
+            partition=int(batch.partition[message]),
+            offset=int(batch.offset[message]),
+            index=index,
+            appended_at_us=int(batch.append_us[message]),
+            source=source,
+            event_id=event_id,
+            raw=packed,
+            raw_sha256=sha256,
+            raw_bytes=size,
+            raw_truncated=truncated,
+        )
+
+    def _partition_result(
+        self,
+        source_range: SourceRange,
+        batch: SourceBatch,
+        rows: _Rows,
+        accepted: npt.NDArray[np.intp],
+        verdicts: Verdicts,
+        enriched: pa.Table,
+        prints: Fingerprints,
+        greatest: Mapping[int, int | None],
+        rejections: list[Rejection],
+        rules: Rules,
+    ) -> PartitionResult:
+        partition = source_range.partition
+        mine = rows.partition == partition
+        # Batches are ordered by partition, so a partition's rows are one slice.
+        places = np.flatnonzero(rows.partition[accepted] == partition)
+        block = enriched.slice(int(places[0]), len(places)) if len(places) else enriched.slice(0, 0)
+        refused = tuple(one for one in rejections if one.partition == partition)
+        failed = len(refused) - int(np.isin(verdicts[mine], (_REFUSED, CONFLICT)).sum())
+        occurred = block.column("occurred_at")
+        times = pc.min_max(occurred.cast(pa.int64())).as_py()
+        ledger = LedgerRow(
+            partition=partition,
+            first=source_range.first,
+            next=source_range.next,
+            read=int(mine.sum()) + failed,
+            enriched=block.num_rows,
+            duplicates=int((verdicts[mine] == DUPLICATE).sum()),
+            rejected=len(refused),
+            late=_total(block, "late"),
+            input_tokens=_total(block, "input_tokens"),
+            output_tokens=_total(block, "output_tokens"),
+            cost_nanousd=_total(block, "cost_nanousd"),
+            unpriced=block.column("cost_nanousd").null_count,
+            unattributed=int(pc.sum(pc.equal(block.column("attribution"), "unattributed")).as_py() or 0),
+            min_event_us=times["min"],
+            max_event_us=times["max"],
+            append_us=int(batch.append_us[batch.partition == partition].max()),
+            card=rules.card.label,
+            control=rules.position,
+        )
+        return PartitionResult(
+            source_range,
+            ledger,
+            block,
+            prints.take(accepted[places]),
+            greatest.get(partition),
+            refused,
+        )
+
+
+_REFUSED = np.int8(3)
+
+
+def _with_positions(decoded: Decoded, batch: SourceBatch) -> _Rows:
+    message = decoded.message
+    return _Rows(
+        decoded.table,
+        batch.partition[message],
+        batch.offset[message],
+        decoded.index,
+        batch.append_us[message],
+        message,
+    )
+
+
+def _identity(table: pa.Table) -> Hashes:
+    return combine(hash_text(table.column("source")), hash_text(table.column("event_id")))
+
+
+def _content(table: pa.Table) -> Hashes:
+    return combine(
+        *(hash_integers(ints(table, name)) for name in _CONTENT_INTEGERS),
+        *(hash_text(table.column(name)) for name in _CONTENT_TEXTS),
+    )
+
+
+def _total(block: pa.Table, name: str) -> int:
+    return int(pc.sum(block.column(name)).as_py() or 0)
+
+
+def _as_json(event: pa.Table) -> bytes:
+    """One decoded event of a batch as plain JSON: a framing of its own, so it can be sent again."""
+    row = event.to_pylist()[0]
+    row["occurred_at"] = int(event.column("occurred_at").cast(pa.int64())[0].as_py())
+    for name in ("tags", "meters"):
+        row[name] = dict(row[name])
+    present = {name: value for name, value in row.items() if value is not None and value != {}}
+    return json.dumps(present, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")

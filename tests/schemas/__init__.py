@@ -1,0 +1,1 @@
+"""The contracts, held in place: golden bytes, versions against each other, columns, headers, control documents, topics."""
