@@ -1,0 +1,1 @@
+"""Tests of `sources/`: what leaves a producer, read back as the pipeline reads it."""
