@@ -8,7 +8,7 @@ read back by comparing it with `first` (design, part 3.1).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Final, Literal, TypeVar
 
 #: Kafka header names; short because a header rides on every message.
@@ -133,10 +133,13 @@ def read_ledger(headers: GivenHeaders) -> LedgerRow:
 
 
 def _read(kind: type[_Value], headers: GivenHeaders, name: str) -> _Value:
-    """Fields that a newer writer added are passed over: versions N and N+1 run side by side during an upgrade."""
+    """Fields that a newer writer added are passed over, and those that an older one lacks have their default: versions N
+    and N+1 run side by side during an upgrade.
+    """
     raw = _find(headers, name)
     try:
         given = json.loads(raw)
-        return kind(**{field.name: given[field.name] for field in fields(kind)})
+        known = {one.name: given[one.name] for one in fields(kind) if one.name in given or one.default is MISSING}
+        return kind(**known)
     except (ValueError, TypeError, KeyError) as error:
         raise PositionError(f"header {name} is unreadable: {raw[:200]!r}") from error

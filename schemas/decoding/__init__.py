@@ -2,12 +2,14 @@
 not decode.
 
 `decoder` tells the framings apart and joins the parts · `avro_columns` decodes many datums at once, and isolates a bad
-one · `json_rows` reads plain JSON · `align` brings other schema versions to the current columns.
+one · `json_rows` reads plain JSON · `align` brings other schema versions to the current columns · `as_json` writes a
+refused event so that it can be sent again.
 """
 
 from __future__ import annotations
 
-from schemas.decoding.decoder import Decoded, Decoder, SchemaSource, UnknownSchema
+from schemas.decoding.as_json import as_json
+from schemas.decoding.decoder import Decoded, Decoder, SchemaSource, SchemaSourceAway, UnknownSchema
 from schemas.decoding.failure import Failure
 
-__all__ = ("Decoded", "Decoder", "Failure", "SchemaSource", "UnknownSchema")
+__all__ = ("Decoded", "Decoder", "Failure", "SchemaSource", "SchemaSourceAway", "UnknownSchema", "as_json")

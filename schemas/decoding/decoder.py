@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from schemas.avro_schemas import by_fingerprint
 from schemas.decoding.align import SchemaMismatch, align, columns_of
+from schemas.decoding.as_json import as_json
 from schemas.decoding.avro_columns import decode_datums, supports
 from schemas.decoding.failure import Failure
 from schemas.decoding.json_rows import JsonRows
@@ -29,11 +30,15 @@ class UnknownSchema(LookupError):
     """The registry answers that it has no such schema: the message can be refused. An outage is another error."""
 
 
+class SchemaSourceAway(ConnectionError):
+    """The registry does not answer: nothing is known about the message yet, so it is waited out, never refused."""
+
+
 class SchemaSource(Protocol):
     """Knows the writer schemas of the Confluent framing. May block on its first call for an id."""
 
     def schema_text(self, schema_id: int) -> str:
-        """The schema as JSON. Raises UnknownSchema when there is none; lets an outage's error out."""
+        """The schema as JSON. Raises UnknownSchema when there is none, SchemaSourceAway when it cannot be asked."""
         ...
 
 
@@ -75,7 +80,7 @@ class Decoder:
         self._writers: dict[bytes, _Writer] = {}
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
-        """Decode all values. Nothing in them raises; an outage of the registry does (the registry's own error)."""
+        """Decode all values. Nothing in them raises; an outage of the registry does: SchemaSourceAway."""
         failures: list[Failure] = []
         groups: dict[bytes, _Group] = {}
         json_rows: JsonRows | None = None
@@ -159,10 +164,13 @@ class Decoder:
                 column.validate(full=True)
             except pa.ArrowInvalid:
                 bad.update((row, name) for row in _rows_not_utf8(column) if row not in bad)
-        failures.extend(
-            Failure(int(message[row]), int(index[row]), "not_utf8", f"field {name} is not UTF-8 text")
-            for row, name in bad.items()
-        )
+        events = np.bincount(message)
+        for row, name in bad.items():
+            # Of a batch only the event itself is kept: the whole message once for each bad event would multiply it.
+            raw = as_json(table.slice(row, 1)) if events[message[row]] > 1 else None
+            failures.append(
+                Failure(int(message[row]), int(index[row]), "not_utf8", f"field {name} is not UTF-8 text", raw)
+            )
         keep = np.ones(table.num_rows, bool)
         keep[list(bad)] = False
         return table.filter(pa.array(keep)), message[keep], index[keep]

@@ -1,1 +1,1 @@
-"""The contracts, held in place: golden bytes, versions against each other, columns, headers, control documents, topics."""
+"""The contracts, held in place: golden bytes, versions, columns, headers, control documents, topics."""

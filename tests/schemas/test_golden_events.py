@@ -11,6 +11,7 @@ import fastavro
 import pytest
 
 from schemas.avro_schemas import CURRENT, AvroSchema, EventName, avro_schema, by_fingerprint
+from schemas.decoding import Decoder
 from schemas.framing import read_frame
 from tests.schemas.golden_files import CONFLUENT_ID, EVENTS, GOLDEN, Event, Golden, golden_messages, plain
 
@@ -69,6 +70,27 @@ def test_json_says_the_same(golden: Golden) -> None:
     ]
 
 
+class OneWriter:
+    """A registry that knows the writer of one golden message."""
+
+    def __init__(self, golden: Golden) -> None:
+        self._text = writer_of(golden).text
+
+    def schema_text(self, schema_id: int) -> str:
+        assert schema_id == CONFLUENT_ID
+        return self._text
+
+
+@pytest.mark.parametrize("golden", golden_messages(), ids=str)
+def test_the_decoder_reads_it(golden: Golden) -> None:
+    """What enrich and the sink see: every framing and version as the current columns."""
+    decoded = Decoder(golden.event, OneWriter(golden)).decode([golden.value])
+    assert decoded.failures == []
+    assert decoded.index.tolist() == list(range(len(golden.expected)))
+    rows = [plain(row) for row in decoded.table.to_pylist(maps_as_pydicts="strict")]
+    assert rows == [with_defaults(event, golden.event) for event in golden.expected]
+
+
 @pytest.mark.parametrize("event", EVENTS)
 def test_the_golden_samples_cover_every_field(event: Event) -> None:
     """The full sample sets each field away from its default, the least one leaves every default alone."""
@@ -87,8 +109,8 @@ def test_the_golden_samples_cover_every_field(event: Event) -> None:
 def test_every_version_has_its_golden_files() -> None:
     missing = [str(golden.path.relative_to(GOLDEN)) for golden in golden_messages() if not golden.path.is_file()]
     assert not missing, (
-        f"golden files are missing: {missing}. A new version needs a folder vN with the bytes of a full and a least event "
-        "in every framing; write them once, check them by hand, and leave those of older versions alone"
+        f"golden files are missing: {missing}. A new version needs a folder vN with the bytes of a full and a least "
+        "event in every framing; write them once, check them by hand, and leave those of older versions alone"
     )
 
 

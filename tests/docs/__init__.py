@@ -1,0 +1,1 @@
+"""What the documents say is so: links resolve, names exist, examples run."""
