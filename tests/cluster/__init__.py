@@ -1,0 +1,1 @@
+"""The cluster's files, read and held against the code: compose, image, ClickHouse users, Grafana's dashboard."""
