@@ -55,6 +55,9 @@ def rights(topics: Topics, client_id: str = "streamgauge") -> list[Right]:
                 operations += ("Write",)
             if role == "admin" and spec.name == "governance.control":
                 operations += ("Read",)
+            if role == "sink" and spec.name == "usage.events":
+                # What ClickHouse remembers by offset, it remembers under the identity of this topic.
+                operations = ("Describe",)
             if operations:
                 if "Describe" not in operations:
                     operations += ("Describe",)

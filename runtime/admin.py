@@ -7,9 +7,10 @@ the migration. What a broker does not tell (the embedded one tells no configurat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
@@ -86,7 +87,7 @@ def list_partitions(admin: AdminClient, timeout_s: float = 10.0) -> dict[str, in
 
 def inspect_topics(connection: KafkaConnection, topics: Topics, timeout_s: float = 10.0) -> list[TopicState]:
     """What is there, in the order of SPECS; changes nothing. Raises PartitionMismatch."""
-    admin = AdminClient(connection.librdkafka())
+    admin = AdminClient(_quiet(connection))
     found = list_partitions(admin, timeout_s)
     refuse_mismatch(topics, found)
     present = [spec for spec in SPECS if topics.name(spec.name) in found]
@@ -110,7 +111,7 @@ def create_topics(
     missing = [state for state in before if state.action == "missing"]
     if not missing:
         return before
-    admin = AdminClient(connection.librdkafka())
+    admin = AdminClient(_quiet(connection))
     futures = admin.create_topics(
         [
             NewTopic(state.name, topics.partitions(state.spec), replication, config=state.spec.config())
@@ -127,6 +128,7 @@ def create_topics(
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
     created = {state.name for state in missing}
+    _await_metadata(admin, created, timeout_s)
     after = inspect_topics(connection, topics, timeout_s)
     return [
         TopicState(state.spec, state.name, "created", topics.partitions(state.spec), state.drift)
@@ -134,6 +136,20 @@ def create_topics(
         else state
         for state in after
     ]
+
+
+def _await_metadata(admin: AdminClient, names: Collection[str], timeout_s: float) -> None:
+    """A topic is made before every broker knows of it, and a role that starts in between would miss it."""
+    deadline = time.monotonic() + timeout_s
+    while missing := sorted(set(names) - list_partitions(admin, timeout_s).keys()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"topics were created but are not known after {timeout_s:.0f} s: {', '.join(missing)}")
+        time.sleep(0.05)
+
+
+def _quiet(connection: KafkaConnection) -> dict[str, Any]:
+    """Without librdkafka's notes about clients that end; warnings and errors stay."""
+    return {**connection.librdkafka(), "log_level": 4}
 
 
 def refuse_mismatch(topics: Topics, found: Mapping[str, int]) -> None:
@@ -152,7 +168,7 @@ def _migration(count: Count, wanted: int, mismatches: Sequence[Mismatch]) -> str
     found = sorted({one.found for one in mismatches})
     has = ", ".join(f"{one.topic} has {one.found}" for one in mismatches)
     if count == "one":
-        return f"  {has}, must have 1: its order is its meaning. Stop its readers, delete it, run `streamgauge topics` again."
+        return f"  {has}, must have 1, for its order is its meaning: stop its readers, delete it, `streamgauge topics`."
     setting = "topics.event_partitions" if count == "events" else "topics.tally_partitions"
     head = f"  {has}; {setting} says {wanted}."
     keep = f"Set {setting} = {found[0]}" if len(found) == 1 else "Bring them to one count first"

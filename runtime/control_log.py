@@ -1,21 +1,22 @@
 """In: the compacted topic `governance.control`. Out: the newest ControlSnapshot, read to its end before the first
 event.
 
-Groupless: every process reads all of it. A record that this version cannot read is logged, counted and skipped: the
-rest of the documents stays in force.
+Groupless: every process reads all of it. A record that this version cannot read is logged and skipped: the rest of the
+documents stays in force.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from pydantic import ValidationError
 
 from runtime.connection import KafkaConnection
-from runtime.watermarks import is_transient, log_bounds
+from runtime.watermarks import is_transient
 from schemas.control.records import ControlRecord, parse_record
 from schemas.control.snapshot import ControlSnapshot
 
@@ -25,39 +26,62 @@ _log = structlog.get_logger("control")
 class ControlLog:
     """Follows the control topic. Not thread-safe but for `snapshot`, which is swapped whole."""
 
-    def __init__(self, connection: KafkaConnection, topic: str) -> None:
+    def __init__(self, connection: KafkaConnection, topic: str, until: int | None = None) -> None:
+        """`until`: records from this offset on are passed over."""
+        self._connection = connection
         self._topic = topic
+        self._until = until
         self._consumer = Consumer(
             connection.consumer(
                 f"{connection.client_id}.control.unused", isolation_level="read_committed", enable_partition_eof=True
             )
         )
-        self._consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         self.snapshot = ControlSnapshot()
+        self._assign()
 
     def read_to_end(self, timeout_s: float = 60.0) -> ControlSnapshot:
-        """Read until the end that the topic had when the call began. TimeoutError when that takes too long."""
-        _, high = log_bounds(self._consumer, self._topic, 0, timeout_s)
+        """Read until the broker says that this is the end. TimeoutError when that takes too long.
+
+        The end is the partition's own end-of-file event: the embedded broker's watermarks cannot be trusted.
+        """
+        self._assign()
         waited = 0.0
-        while self.snapshot.position < high:
-            if not self._drain(wait_s=0.2, stop_at_end=True):
-                waited += 0.2
-                if waited > timeout_s:
-                    raise TimeoutError(
-                        f"{self._topic} was read to offset {self.snapshot.position} of {high} in {timeout_s:.0f} s"
-                    )
+        while not self._drain(wait_s=0.2):
+            waited += 0.2
+            if waited > timeout_s:
+                raise TimeoutError(
+                    f"{self._topic} was read to offset {self.snapshot.position}, and its end was not reached in "
+                    f"{timeout_s:.0f} s: is Kafka reachable, and does the topic exist?"
+                )
         return self.snapshot
 
     def poll(self, wait_s: float = 0.0) -> ControlSnapshot:
         """Take what has arrived since and return the newest snapshot."""
-        self._drain(wait_s, stop_at_end=False)
+        self._drain(wait_s)
         return self.snapshot
+
+    def at(self, position: int) -> ControlSnapshot:
+        """The snapshot as it was at an earlier position, read anew. What was replaced since must not be compacted away
+        yet: the topic's `min.compaction.lag.ms` says how long that holds.
+        """
+        if position == self.snapshot.position:
+            return self.snapshot
+        log = ControlLog(self._connection, self._topic, until=position)
+        try:
+            return replace(log.read_to_end(), position=position)
+        finally:
+            log.close()
 
     def close(self) -> None:
         self._consumer.close()
 
-    def _drain(self, wait_s: float, *, stop_at_end: bool) -> bool:
-        """Apply all that is fetched, as one change. Whether anything moved."""
+    def _assign(self) -> None:
+        """Read on from here. The end is told once for each assignment, so whoever waits for it assigns first."""
+        start = self.snapshot.position or OFFSET_BEGINNING
+        self._consumer.assign([TopicPartition(self._topic, 0, start)])
+
+    def _drain(self, wait_s: float) -> bool:
+        """Apply all that is fetched, as one change. Whether the end was reached."""
         changes: dict[str, tuple[int, ControlRecord | None]] = {}
         position = self.snapshot.position
         at_end = False
@@ -66,28 +90,27 @@ class ControlLog:
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
                     position, at_end = max(position, message.offset() or 0), True
-                    continue
-                if is_transient(error):
+                elif is_transient(error):
                     _log.warning("control_log.waiting", topic=self._topic, error=error.str())
-                    continue
-                raise KafkaException(error)
-            offset = message.offset()
-            key = message.key()
-            assert offset is not None
-            position = offset + 1
-            if key is None:
+                else:
+                    raise KafkaException(error)
                 continue
-            value = message.value()
-            try:
-                changes[key.decode()] = (offset, None if value is None else parse_record(value))
-            except (ValidationError, UnicodeDecodeError) as unreadable:
-                _log.error("control_log.unreadable", key=str(key), offset=offset, error=str(unreadable))
-        moved = position > self.snapshot.position
-        if changes:
+            offset = message.offset() or 0
+            position = offset + 1
+            key = message.key()
+            if key is not None and (self._until is None or offset < self._until):
+                self._read(key, message.value(), offset, changes)
+        if changes or position > self.snapshot.position:
             self.snapshot = self.snapshot.with_changes(changes, position)
-        elif moved:
-            self.snapshot = self.snapshot.with_changes({}, position)
-        return moved or (at_end and stop_at_end)
+        return at_end
+
+    def _read(
+        self, key: bytes, value: bytes | None, offset: int, changes: dict[str, tuple[int, ControlRecord | None]]
+    ) -> None:
+        try:
+            changes[key.decode()] = (offset, None if value is None else parse_record(value))
+        except (ValidationError, UnicodeDecodeError) as unreadable:
+            _log.error("control_log.unreadable", key=str(key), offset=offset, error=str(unreadable))
 
 
 class ControlFollower:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import json
 import threading
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Final, Self
@@ -25,7 +26,9 @@ class EndpointError(RuntimeError):
 
 
 class Endpoint:
-    """Serves until `stop`; `with Endpoint(...)` starts and stops it. `port` 0 takes a free one, see `port` afterwards."""
+    """Serves until `stop`; `with Endpoint(...)` starts and stops it. `port` 0 takes a free one, see `port`
+    afterwards.
+    """
 
     def __init__(self, health: Health, registry: CollectorRegistry, host: str, port: int) -> None:
         try:
@@ -81,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, "text/plain", f"{self.path} is not here; there are {_PATHS}\n".encode())
 
     def _verdict(self, verdict: Verdict) -> None:
-        body = json.dumps({"ok": verdict.ok, "reason": verdict.reason}).encode() + b"\n"
+        body = json.dumps(asdict(verdict)).encode() + b"\n"
         self._answer(200 if verdict.ok else 503, "application/json", body)
 
     def _answer(self, code: int, content_type: str, body: bytes) -> None:

@@ -18,10 +18,13 @@ STALL_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One answer for a probe; `reason` is a sentence for people, also when `ok`."""
+    """One answer for a probe; `reason` is a sentence for people, also when `ok`. `idle`: the input is read to
+    its end.
+    """
 
     ok: bool
     reason: str
+    idle: bool = False
 
 
 class Health:
@@ -63,7 +66,7 @@ class Health:
             why = f"; waiting because {self._failing}" if self._failing else ""
             if still > self._stall_s:
                 return Verdict(False, f"no progress for {still:.0f} s (limit {self._stall_s:.0f} s){why}")
-            return Verdict(True, f"{'input empty' if self._idle else 'progress'} {still:.0f} s ago{why}")
+            return Verdict(True, f"{'input empty' if self._idle else 'progress'} {still:.0f} s ago{why}", self._idle)
 
     def readiness(self) -> Verdict:
         """Ready: started up, not failing and alive."""

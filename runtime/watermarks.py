@@ -26,7 +26,11 @@ def is_transient(error: KafkaError) -> bool:
 
 
 def log_bounds(consumer: Consumer, topic: str, partition: int, wait_s: float = 60.0) -> tuple[int, int]:
-    """[low, high) of a partition's log. Waits through a leader's election; KafkaException when that takes too long."""
+    """[low, high) of a partition's log. Waits through a leader's election; KafkaException when that takes too long.
+
+    The embedded broker's `high` is the first offset of its last batch plus one: whoever must reach the end reads on
+    until the consumer tells it (enable.partition.eof).
+    """
     deadline = time.monotonic() + wait_s
     while True:
         try:

@@ -20,7 +20,8 @@ from streams.enrich.tally import Tallies
 class SourceBatch:
     """Messages of some input partitions, ordered by partition and offset; all four columns have one length.
 
-    `ranges` names each partition once, with the offsets [first, next) that its messages cover.
+    `ranges` names each partition once, with the offsets [first, next) that its messages cover. `control`: position of
+    the control log that a predecessor began this batch by; None: the newest.
     """
 
     values: list[bytes | None]
@@ -29,15 +30,16 @@ class SourceBatch:
     append_us: npt.NDArray[np.int64]
     ranges: tuple[SourceRange, ...]
     unkeyed: int = 0
+    control: int | None = None
 
 
 @dataclass(slots=True)
 class PartitionState:
     """What enrich remembers of one input partition; all of it comes back from Kafka after a restart.
 
-    `position`: next offset to be enriched. `intended`: end of the range whose intent is written and whose outputs may be
-    half written. `greatest_us`: greatest event time so far. `repeat`: the batch that a predecessor began and may not have
-    finished; it is enriched before anything else.
+    `position`: next offset to be enriched. `intended`: end of the range whose intent is written and whose outputs may
+    be half written. `greatest_us`: greatest event time so far. `repeat`: the batch that a predecessor began and may not
+    have finished; it is enriched before anything else.
     """
 
     position: int

@@ -1,8 +1,8 @@
 """In: the (source, event id) hashes of a batch. Out: which rows are resends, which claim an id that another event has.
 
 Each input partition keeps a window of what it accepted: sixteen bytes an id, in sorted numpy segments that are merged
-like an LSM tree. No Python object per id. A window is the fold of the fingerprint log: replaying the log gives the
-same.
+like an LSM tree. No Python object per id. What a window answers depends on what was added alone, not on how segments
+were merged or when old ids left memory: folding the fingerprint log again gives the same answers.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ ACCEPTED, DUPLICATE, CONFLICT = np.int8(0), np.int8(1), np.int8(2)
 
 _US_PER_MINUTE = 60_000_000
 _MINUTE_BITS = np.uint64(24)
-_MINUTE_MASK = np.uint64((1 << 24) - 1)
+_MASK = (1 << 24) - 1
+_MINUTE_MASK = np.uint64(_MASK)
+#: Minutes are compared modulo 2^24 (32 years): a difference above half of that is a negative one.
+_HALF = _MASK // 2
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprints:
-    """What is remembered of accepted events: `ids`, and in `notes` 40 bits of content hash above 24 of broker minute.
-
-    24 bits of minutes since the epoch last until 2001 + 31 years at a time; differences across the turn are not met
-    within a horizon of days.
-    """
+    """What is remembered of accepted events: `ids`, and in `notes` 40 bits of content hash above 24 of minute."""
 
     ids: Hashes
     notes: Hashes
@@ -47,23 +46,25 @@ def fingerprints(ids: Hashes, contents: Hashes, append_us: npt.NDArray[np.int64]
     return Fingerprints(ids, (contents & ~_MINUTE_MASK) | minutes)
 
 
-def _same_content(left: Hashes, right: Hashes) -> npt.NDArray[np.bool_]:
-    same: npt.NDArray[np.bool_] = (left >> _MINUTE_BITS) == (right >> _MINUTE_BITS)
-    return same
-
-
 class Window:
     """The accepted ids of one input partition, by broker time and by count.
 
-    A remembered id counts for `horizon_us` of broker time after its own; the test is by the row's own broker minute, so
-    that it does not matter how segments were merged.
+    A remembered id counts for `horizon_us` of broker time after its own, in whole minutes and by the row's own broker
+    minute. Beyond `max_ids` the oldest minutes stop counting; the newest minute always counts. Memory: 16 bytes an id,
+    for at most a quarter more ids than that.
     """
 
     def __init__(self, horizon_us: int, max_ids: int) -> None:
-        self._horizon_minutes = np.uint64(max(1, horizon_us // _US_PER_MINUTE))
+        self._horizon = max(1, horizon_us // _US_PER_MINUTE)
         self._max_ids = max_ids
         self._segments: list[Fingerprints] = []
-        self._newest_minute = np.uint64(0)
+        #: Ids accepted by broker minute, within the horizon of the newest; also those already dropped from memory.
+        self._counts: dict[int, int] = {}
+        self._total = 0
+        self._newest: int | None = None
+        #: The oldest minute that counts, where the number of ids decides; None: the horizon alone decides.
+        self._floor: int | None = None
+        self._drop_above = max_ids * 5 // 4
 
     def __len__(self) -> int:
         return sum(len(segment) for segment in self._segments)
@@ -80,65 +81,122 @@ class Window:
         order = np.argsort(batch.ids, kind="stable")
         ids, notes = batch.ids[order], batch.notes[order]
         repeats = np.zeros(len(batch), bool)
-        if len(batch) > 1:
-            repeats[1:] = ids[1:] == ids[:-1]
-        firsts = np.maximum.accumulate(np.where(repeats, 0, np.arange(len(batch))))
+        repeats[1:] = ids[1:] == ids[:-1]
         known = np.zeros(len(batch), bool)
         known_notes = np.zeros(len(batch), np.uint64)
         for segment in self._segments:
             at = np.searchsorted(segment.ids, ids)
             at[at == len(segment)] = 0
-            hit = (segment.ids[at] == ids) & self._in_horizon(segment.notes[at], notes)
-            known_notes[hit] = segment.notes[at[hit]]
-            known |= hit
+            hit = np.flatnonzero(segment.ids[at] == ids)
+            if len(hit):
+                hit = hit[self._counts_for(segment.notes[at[hit]], notes[hit])]
+                known_notes[hit] = segment.notes[at[hit]]
+                known[hit] = True
+        if not known.any() and not repeats.any():
+            return verdicts
         # A repeat within the batch is held against the first of its id: against the window's, where that is known.
+        firsts = np.maximum.accumulate(np.where(repeats, 0, np.arange(len(batch))))
         against = np.where(known[firsts], known_notes[firsts], notes[firsts])
         seen = repeats | known
         verdicts[order[seen]] = np.where(_same_content(against[seen], notes[seen]), DUPLICATE, CONFLICT)
+        for first in np.unique(firsts[repeats & ~self._in_horizon(against, notes)]).tolist():
+            run = np.flatnonzero(firsts == first)
+            verdicts[order[run]] = self._judge_in_turn(notes[run], known_notes[first] if known[first] else None)
         return verdicts
 
     def add(self, accepted: Fingerprints) -> None:
         """Remember accepted rows. Two segments merge while the older is less than twice the newer: n log n in all."""
         if len(accepted) == 0:
             return
-        self._newest_minute = max(self._newest_minute, (accepted.notes & _MINUTE_MASK).max())
+        self._count(accepted)
         self._segments.append(_sorted(accepted))
         while len(self._segments) > 1 and len(self._segments[-2]) < 2 * len(self._segments[-1]):
             newer, older = self._segments.pop(), self._segments.pop()
-            self._segments.append(self._merged(older, newer))
-        if len(self) > self._max_ids:
-            self._forget_oldest()
+            self._segments.append(self._merged([older, newer]))
+        if len(self) > self._drop_above:
+            self._segments = [self._merged(self._segments)]
+            self._drop_above = max(self._max_ids, len(self)) * 5 // 4
 
     def horizon_minutes_held(self) -> int:
         """How many minutes of broker time the window reaches back from its newest id."""
-        oldest = min(
-            (int((segment.notes & _MINUTE_MASK).min()) for segment in self._segments), default=int(self._newest_minute)
+        if self._newest is None:
+            return 0
+        oldest = max(_age(self._newest, minute) for minute in self._counts)
+        return oldest if self._floor is None else min(oldest, _age(self._newest, self._floor))
+
+    def _judge_in_turn(self, notes: Hashes, remembered: np.uint64 | None) -> list[np.int8]:
+        """Rows of one id that reach over the horizon within one batch: the id may be free again for a later one."""
+        verdicts = []
+        held = None if remembered is None else int(remembered)
+        for note in notes.tolist():
+            age = None if held is None else _age(note, held)
+            if held is not None and age is not None and (age <= self._horizon or age > _HALF):
+                verdicts.append(DUPLICATE if note >> 24 == held >> 24 else CONFLICT)
+            else:
+                verdicts.append(ACCEPTED)
+                held = note
+        return verdicts
+
+    def _counts_for(self, remembered: Hashes, rows: Hashes) -> npt.NDArray[np.bool_]:
+        """Whether remembered ids still count when rows of the same id come."""
+        counts: npt.NDArray[np.bool_] = self._in_horizon(remembered, rows)
+        if self._floor is not None:
+            counts &= ((remembered - np.uint64(self._floor)) & _MINUTE_MASK) <= _HALF
+        return counts
+
+    def _in_horizon(self, remembered: Hashes, rows: Hashes | np.uint64) -> npt.NDArray[np.bool_]:
+        # A row older than what is remembered still counts: its age wraps to a number above half.
+        age = (rows - remembered) & _MINUTE_MASK
+        within: npt.NDArray[np.bool_] = (age <= self._horizon) | (age > _HALF)
+        return within
+
+    def _count(self, accepted: Fingerprints) -> None:
+        minutes, counts = np.unique(accepted.notes & _MINUTE_MASK, return_counts=True)
+        before = self._newest
+        for minute, count in zip(minutes.tolist(), counts.tolist(), strict=True):
+            self._counts[minute] = self._counts.get(minute, 0) + count
+            self._total += count
+            if self._newest is None or 0 < _age(minute, self._newest) <= _HALF:
+                self._newest = minute
+        assert self._newest is not None
+        if self._newest != before:
+            for minute in [minute for minute in self._counts if self._horizon < _age(self._newest, minute) <= _HALF]:
+                self._total -= self._counts.pop(minute)
+        self._floor = self._oldest_that_counts(self._newest) if self._total > self._max_ids else None
+
+    def _oldest_that_counts(self, newest: int) -> int:
+        """The oldest minute down to which there are at most `max_ids`, and at least the newest."""
+        floor, room = newest, self._max_ids
+        # An id dated after the newest cannot be: the newest is the greatest.
+        for minute in sorted(self._counts, key=lambda minute: _age(newest, minute)):
+            room -= self._counts[minute]
+            if room < 0:
+                break
+            floor = minute
+        return floor
+
+    def _merged(self, parts: list[Fingerprints]) -> Fingerprints:
+        """One segment of several, oldest first, without what can never count again."""
+        rows = Fingerprints(
+            np.concatenate([part.ids for part in parts]), np.concatenate([part.notes for part in parts])
         )
-        return int(self._newest_minute) - oldest
+        newest = np.full(1, self._newest or 0, np.uint64)
+        return _sorted(rows.take(self._counts_for(rows.notes, newest)))
 
-    def _in_horizon(self, remembered: Hashes, rows: Hashes) -> npt.NDArray[np.bool_]:
-        # Unsigned difference modulo 2^24: a row older than what is remembered wraps to a huge number, and still counts.
-        age = ((rows & _MINUTE_MASK) - (remembered & _MINUTE_MASK)) & _MINUTE_MASK
-        return (age <= self._horizon_minutes) | (age > _MINUTE_MASK // np.uint64(2))
 
-    def _merged(self, older: Fingerprints, newer: Fingerprints) -> Fingerprints:
-        both = Fingerprints(np.concatenate([older.ids, newer.ids]), np.concatenate([older.notes, newer.notes]))
-        age = (self._newest_minute - (both.notes & _MINUTE_MASK)) & _MINUTE_MASK
-        # An id that expired may have come again; of two equal ids only the newer can count.
-        return _sorted(both.take((age <= self._horizon_minutes) | (age > _MINUTE_MASK // np.uint64(2))))
+def _age(later: int, earlier: int) -> int:
+    return (later - earlier) & _MASK
 
-    def _forget_oldest(self) -> None:
-        whole = Fingerprints(
-            np.concatenate([segment.ids for segment in self._segments]),
-            np.concatenate([segment.notes for segment in self._segments]),
-        )
-        minutes = whole.notes & _MINUTE_MASK
-        # A tenth more than needed, so that the next batches do not sort everything again.
-        keep = int(self._max_ids * 0.9)
-        bound = np.partition(minutes, len(minutes) - keep)[len(minutes) - keep]
-        self._segments = [_sorted(whole.take(minutes >= bound))] if keep else []
+
+def _same_content(left: Hashes, right: Hashes) -> npt.NDArray[np.bool_]:
+    same: npt.NDArray[np.bool_] = (left >> _MINUTE_BITS) == (right >> _MINUTE_BITS)
+    return same
 
 
 def _sorted(rows: Fingerprints) -> Fingerprints:
+    """By id; of equal ids only the last is kept: an id that was accepted again had expired before."""
     order = np.argsort(rows.ids, kind="stable")
-    return Fingerprints(rows.ids[order], rows.notes[order])
+    ids, notes = rows.ids[order], rows.notes[order]
+    last = np.ones(len(ids), bool)
+    last[:-1] = ids[1:] != ids[:-1]
+    return Fingerprints(ids, notes) if last.all() else Fingerprints(ids[last], notes[last])

@@ -8,17 +8,19 @@ batch writes an equal record again, so records are taken once per range.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-import structlog
-from confluent_kafka import OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from runtime.connection import KafkaConnection
-from runtime.watermarks import is_transient, log_bounds
+from runtime.watermarks import log_bounds
 from schemas.positions import Mark, SourceRange, read_mark, read_range, read_version
 from streams.enrich.dedupe import Fingerprints, Window
+from streams.enrich.partition_log import read_on
 
-_log = structlog.get_logger("enrich")
+#: Records are stamped by the worker's clock, events by the broker's; and a worker may have lagged this far behind.
+_SLACK_US: Final = 3_600_000_000
 
 
 class FingerprintsMissing(RuntimeError):
@@ -27,14 +29,28 @@ class FingerprintsMissing(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The window and marks at the committed offset; `begun` is the range of a batch that starts there, if one was
-    seen.
+    """The window and marks at the committed offset.
+
+    `begun` is the range of a batch that starts there, if one was seen, and `begun_control` the position of the control
+    log that it was enriched by.
     """
 
     window: Window
-    greatest_us: int | None
-    newest_append_us: int | None
-    begun: SourceRange | None
+    greatest_us: int | None = None
+    newest_append_us: int | None = None
+    begun: SourceRange | None = None
+    begun_control: int | None = None
+
+
+@dataclass(slots=True)
+class _Fold:
+    """The log read from one place on; `at` is where the newest record taken ends (-1: none was)."""
+
+    window: Window
+    at: int = -1
+    mark: Mark | None = None
+    begun: SourceRange | None = None
+    begun_control: int | None = None
 
 
 def fingerprint_value(rows: Fingerprints) -> bytes:
@@ -48,7 +64,7 @@ def read_fingerprints(value: bytes | None) -> Fingerprints:
 
 
 class FingerprintLog:
-    """Reads `usage.fingerprints`, one partition at a time, from broker time `horizon` ago to its end."""
+    """Reads `usage.fingerprints`, one partition at a time."""
 
     def __init__(self, connection: KafkaConnection, topic: str, group: str, horizon_us: int, max_ids: int) -> None:
         self._connection = connection
@@ -57,77 +73,76 @@ class FingerprintLog:
         self.horizon_us = horizon_us
         self._max_ids = max_ids
 
-    def restore(self, partition: int, committed: int, now_us: int, *, window_may_be_empty: bool) -> Restored:
+    def restore(self, partition: int, committed: int, now_us: int) -> Restored:
         """Fold the log up to the record whose `next` is `committed`; later ones belong to a batch that will be
         repeated.
 
-        `window_may_be_empty`: nothing within the horizon can be missing (a first start, or the newest event is older).
-        Raises FingerprintsMissing otherwise when no record ends at `committed`.
+        The horizon counts back from the newest event enriched, not from now: after an outage, resends of what came
+        just before it follow. Raises FingerprintsMissing when no record ends at `committed`.
         """
-        window = Window(self.horizon_us, self._max_ids)
-        mark: Mark | None = None
-        begun: SourceRange | None = None
-        at = -1
-        for message in self._messages(partition, now_us - self.horizon_us):
+        since_us = now_us - self.horizon_us - _SLACK_US
+        fold = self._fold(partition, committed, since_us)
+        newest_us = fold.mark.append_us if fold.mark is not None else None
+        if fold.at != committed:
+            fold = self._fold(partition, committed, None)
+        elif newest_us is not None and newest_us < now_us - _SLACK_US // 2:
+            fold = self._fold(partition, committed, newest_us - self.horizon_us - _SLACK_US)
+        if fold.at != committed:
+            raise FingerprintsMissing(
+                f"{self._topic}[{partition}] holds no record that ends at the committed offset {committed} "
+                f"(its newest ends at {fold.at}): events sent twice could be counted twice"
+            )
+        mark = fold.mark
+        return Restored(
+            fold.window,
+            mark.max_event_us if mark else None,
+            mark.append_us if mark else None,
+            fold.begun,
+            fold.begun_control,
+        )
+
+    def nothing(self) -> Restored:
+        """What holds where nothing within the horizon can have been enriched before."""
+        return Restored(Window(self.horizon_us, self._max_ids))
+
+    def newest_end(self, partition: int) -> int | None:
+        """Where the newest range in the log ends; None for an empty log."""
+        at = self._fold(partition, 2**63 - 1, None).at
+        return None if at < 0 else at
+
+    def _fold(self, partition: int, committed: int, since_us: int | None) -> _Fold:
+        """Take the records from broker time `since_us` on (None: all that is kept) that end by `committed`."""
+        fold = _Fold(Window(self.horizon_us, self._max_ids))
+        start = self._offset_at(partition, since_us)
+        if start is None:
+            return fold
+        for message in read_on(self._connection, self._group, self._topic, partition, start):
             headers = message.headers()
             read_version(headers)
             source_range = read_range(headers)
             if source_range.first == committed:
-                begun = source_range
-            if source_range.next > committed or source_range.next <= at:
+                fold.begun, fold.begun_control = source_range, read_mark(headers).control
+            if source_range.next > committed or source_range.next <= fold.at:
                 continue
-            at = source_range.next
-            mark = read_mark(headers)
-            window.add(read_fingerprints(message.value()))
-        if at != committed and not window_may_be_empty:
-            raise FingerprintsMissing(
-                f"{self._topic}[{partition}] holds no record that ends at the committed offset {committed} "
-                f"(its newest ends at {at}): events sent twice could be counted twice. If that is acceptable, run: "
-                f"kafka-consumer-groups --group {self._group} --topic <usage.events>:{partition} --reset-offsets "
-                f"--to-offset {max(at, 0)} --execute, with enrich stopped; it repeats from the newest known batch"
-            )
-        if at != committed:
-            return Restored(Window(self.horizon_us, self._max_ids), None, None, begun)
-        return Restored(window, mark.max_event_us if mark else None, mark.append_us if mark else None, begun)
+            fold.at = source_range.next
+            fold.mark = read_mark(headers)
+            fold.window.add(read_fingerprints(message.value()))
+        return fold
 
-    def _messages(self, partition: int, since_us: int) -> list[Message]:
-        consumer = Consumer(self._connection.consumer(self._group, auto_offset_reset="earliest"))
+    def _offset_at(self, partition: int, since_us: int | None) -> int | None:
+        """The offset of the first record written since; None when there is none."""
+        consumer = Consumer(self._connection.consumer(self._group))
         try:
             low, high = log_bounds(consumer, self._topic, partition)
             if low >= high:
-                return []
-            start = low
+                return None
+            if since_us is None:
+                return low
             [found] = consumer.offsets_for_times(
                 [TopicPartition(self._topic, partition, max(0, since_us // 1000))], timeout=30
             )
             if found.error is None and found.offset >= 0:
-                start = max(low, found.offset)
-            elif found.offset == OFFSET_END:
-                start = high
-            consumer.assign([TopicPartition(self._topic, partition, start)])
-            return _read_until(consumer, start, high)
+                return max(low, int(found.offset))
+            return None if found.offset == OFFSET_END else low
         finally:
             consumer.close()
-
-
-def _read_until(consumer: Consumer, start: int, high: int) -> list[Message]:
-    """All messages of the one assigned partition in [start, high)."""
-    messages: list[Message] = []
-    position = start
-    while position < high:
-        for message in consumer.consume(1_000, 1.0):
-            error = message.error()
-            if error is not None:
-                if is_transient(error):
-                    _log.warning("kafka.waiting", error=error.str())
-                    continue
-                raise KafkaException(error)
-            offset = message.offset()
-            assert offset is not None
-            if offset < high:
-                messages.append(message)
-            position = offset + 1
-        [place] = consumer.position(consumer.assignment())
-        # Control records of transactions take offsets, but are not handed out.
-        position = max(position, place.offset)
-    return messages

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from schemas.arrow_ipc import to_parts
 from schemas.positions import Headers, Mark, SourceRange, version_header
-from schemas.tallies import TALLIES
 from schemas.topics import Topics
 from streams.enrich.batch import BatchResult, PartitionResult, PartitionState
 from streams.enrich.fingerprint_log import fingerprint_value
@@ -55,12 +54,13 @@ def heartbeats(
 
 def _tallies(mine: PartitionResult, mark: Mark, result: BatchResult, topics: Topics) -> Iterator[Output]:
     """One message to every tally partition, also without rows: it carries the chain and the watermark."""
+    version, marked = version_header(), mark.header()
     for home in range(topics.tally_partitions):
-        table = result.tallies.get((mine.range.partition, home), TALLIES.empty_table())
-        parts = to_parts(table)
+        table = result.tallies.get((mine.range.partition, home))
+        parts = [b""] if table is None else to_parts(table)
         for number, value in enumerate(parts):
             source_range = replace(mine.range, part=number, parts=len(parts))
-            yield Output(topics.tallies, home, value, [version_header(), source_range.header(), mark.header()])
+            yield Output(topics.tallies, home, value, [version, source_range.header(), marked])
 
 
 def _block(mine: PartitionResult, topics: Topics) -> Iterator[Output]:

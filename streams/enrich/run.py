@@ -4,14 +4,15 @@ them.
 The loop, per batch (design: "How once is once"):
 
 1. consume [first, next) of each assigned partition;
-2. intent: commit `first` with the metadata `next=N`, synchronously;
+2. intent: commit `first` with the metadata `next=N,control=C`, synchronously;
 3. produce the outputs, headed (partition, first, next, part), and await every acknowledgement;
 4. take the new hashes and watermarks into memory. The next batch's intent is also this batch's completion; when the
    input is empty, the completion is committed alone.
 
 A crash after 1 loses nothing: nothing was said. After 2, or anywhere in 3: the next owner reads the intent and repeats
-exactly [first, next); readers skip the outputs that are already there and take those that were missing. After 4: the
-same, and every output is recognised as there. A stalled process is refused at 2 and drops its batch.
+exactly [first, next) by the control documents of position C, also when a budget or a team has changed since; readers
+skip the outputs that are already there and take those that were missing. After 4: the same, and every output is
+recognised as there. A stalled process is refused at 2 and drops its batch.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from runtime.connection import KafkaConnection
 from runtime.control_log import ControlLog
 from runtime.health import Health
 from runtime.metrics import EnrichMetrics
-from schemas.decoding import SchemaSource
+from schemas.decoding import SchemaSource, SchemaSourceAway
 from schemas.prices.card import Provisional
 from schemas.topics import Topics
 from streams.enrich.batch import BatchResult, SourceBatch
@@ -38,7 +39,7 @@ from streams.enrich.fingerprint_log import FingerprintLog
 from streams.enrich.outputs import heartbeats, outputs
 from streams.enrich.pipeline import Pipeline
 from streams.enrich.publisher import Publisher
-from streams.enrich.rules import RulesCompiler
+from streams.enrich.rules import Rules, RulesCompiler
 from streams.enrich.source import EventSource, PartitionsLost
 
 _log = structlog.get_logger("enrich")
@@ -87,6 +88,7 @@ class Enricher:
         #: When each partition last said that it is idle, and what its position was then.
         self._said_idle: dict[int, tuple[float, int]] = {}
         self._completed: dict[int, int] = {}
+        self._gauged_at = float("-inf")
 
     def step(self) -> int:
         """One batch, or one look at an empty input. Returns how many messages were taken in."""
@@ -107,10 +109,11 @@ class Enricher:
         self._control.close()
 
     def _enrich(self, batch: SourceBatch) -> None:
-        self._source.write_intent(batch.ranges)  # 2
+        newest = self._control.poll()
+        rules = self._rules.compile(newest if batch.control is None else self._control.at(batch.control))
+        self._source.write_intent(batch.ranges, rules.position)  # 2
         with self._timed("enrich"):
-            rules = self._rules.compile(self._control.poll())
-            result = self._pipeline.run(batch, rules, self._source.states)
+            result = self._run(batch, rules)
         with self._timed("publish"):
             self._publisher.publish(outputs(result, self._topics, self._lateness_us))  # 3
         for done in result.partitions:  # 4
@@ -119,15 +122,30 @@ class Enricher:
             state.position, state.intended, state.repeat = done.range.next, None, None
             state.greatest_us = done.greatest_us
             state.newest_append_us = done.ledger.append_us
+            self._completed.pop(done.range.partition, None)
         self._measure(batch, result)
         self._health.ready(True)
         self._health.progress()
+
+    def _run(self, batch: SourceBatch, rules: Rules) -> BatchResult:
+        """The pipeline's result. While the registry is away the batch waits: its intent stands, nothing is refused."""
+        wait_s = 0.5
+        while True:
+            try:
+                return self._pipeline.run(batch, rules, self._source.states)
+            except SchemaSourceAway as away:
+                _log.warning("registry.waiting", error=str(away), again_in_s=wait_s)
+                self._health.failing(str(away))
+                time.sleep(wait_s)
+                wait_s = min(wait_s * 2, 15.0)
 
     def _rest(self) -> None:
         """Nothing came: complete what was done, and say which partitions are read to their end."""
         states = self._source.states
         unfinished = [
-            partition for partition, state in states.items() if self._completed.get(partition) != state.position
+            partition
+            for partition, state in states.items()
+            if self._completed.get(partition) != state.position and state.repeat is None
         ]
         if unfinished:
             try:
@@ -168,6 +186,11 @@ class Enricher:
         self._gauge()
 
     def _gauge(self) -> None:
+        """Once a second: what is looked at here takes longer than a small batch."""
+        now = time.monotonic()
+        if now - self._gauged_at < 1.0:
+            return
+        self._gauged_at = now
         for partition, lag in self._source.lag().items():
             self._metrics.lag.labels(str(partition)).set(lag)
         for partition, state in self._source.states.items():

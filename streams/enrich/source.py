@@ -1,39 +1,34 @@
 """In: the consumer group on `usage.events`. Out: batches in source order, and the intents that make each one
 repeatable.
 
-An *intent* is the group's own offset commit: offset `first`, metadata `next=N`. Whoever owns the partition next reads
-it and repeats exactly [first, N). The broker refuses it from a member that has lost the partition, which is where a
-stalled process stops.
+An *intent* is the group's own offset commit: offset `first`, metadata `next=N,control=C`. Whoever owns the partition
+next reads it and repeats exactly [first, N) by the control documents of position C. The broker refuses it from a member
+that has lost the partition, which is where a stalled process stops.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
+from typing import Final
 
-import numpy as np
 import structlog
-from confluent_kafka import (
-    OFFSET_INVALID,
-    TIMESTAMP_NOT_AVAILABLE,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from runtime.connection import KafkaConnection
 from runtime.watermarks import is_transient, log_bounds
 from schemas.positions import SourceRange
 from streams.enrich.batch import PartitionState, SourceBatch
-from streams.enrich.fingerprint_log import FingerprintLog
+from streams.enrich.fingerprint_log import FingerprintLog, FingerprintsMissing, Restored
+from streams.enrich.messages import append_us, bytes_of, to_batch
+from streams.enrich.partition_log import GONE, OffsetsGone, read_on
 
 _log = structlog.get_logger("enrich")
 
-_INTENT = "next="
+_INTENT: Final = re.compile(r"next=(\d+)(?:,control=(\d+))?")
 #: The group moved on without us: what we read is somebody else's now.
-_LOST = (
+_LOST: Final = (
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.REBALANCE_IN_PROGRESS,
@@ -41,19 +36,22 @@ _LOST = (
     KafkaError._NO_OFFSET,
     KafkaError._STATE,
 )
-_GONE = (KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
+#: A batch of about this many bytes is large enough to spread the fixed costs, and small enough for memory.
+_BATCH_BYTES: Final = 8_000_000
+#: Messages asked for before their size is known.
+_FIRST_TAKE: Final = 1_000
+#: How long a partition's hand-over may wait for the broker: the next owner can repeat the batch as well.
+_HANDOVER_S: Final = 10.0
+#: How far before a committed offset an event is looked for: transaction markers take offsets too.
+_LOOK_BACK: Final = 200
 
 
 class PartitionsLost(Exception):
     """The intent was refused: the batch at hand must be dropped, its new owner repeats it."""
 
 
-class OffsetsGone(RuntimeError):
-    """The committed offset is no longer in the topic: events may have expired unread. Never skipped silently."""
-
-
 class EventSource:
-    """Reads `usage.events` as a member of the group. Single-threaded: callbacks run inside `next_batch`."""
+    """Reads `usage.events` as a member of the group. Single-threaded: callbacks run inside `next_batch` and `close`."""
 
     def __init__(
         self,
@@ -71,6 +69,7 @@ class EventSource:
         self._fingerprints = fingerprints
         self._now_us = now_us
         self._batch_messages = batch_messages
+        self._take = min(batch_messages, _FIRST_TAKE)
         self._poll_s = poll_s
         self.states: dict[int, PartitionState] = {}
         #: Monotonic seconds since when each partition has been read to its end.
@@ -94,42 +93,49 @@ class EventSource:
                 self.caught_up.pop(partition, None)
                 return state.repeat
         self._reassigned = False
-        messages = self._consumer.consume(self._batch_messages, self._poll_s)
+        messages = self._consumer.consume(self._take, self._poll_s)
         if self._reassigned:
             # Some of these may have been read under the old assignment: read all of them again from the new positions.
             self.restart()
             return None
-        good = [message for message in messages if self._is_event(message)]
+        good = self._events_of(messages)
         if not good:
             return None
-        batch = self._batch_of(good)
-        for source_range in batch.ranges:
-            self.caught_up.pop(source_range.partition, None)
-        return batch
+        self._take = max(1, min(self._batch_messages, _BATCH_BYTES * len(good) // max(1, bytes_of(good))))
+        return to_batch(good, {partition: state.position for partition, state in self.states.items()})
 
-    def write_intent(self, ranges: tuple[SourceRange, ...]) -> None:
-        """Step 2: say which range each partition is about to be enriched. PartitionsLost when the group moved on."""
+    def write_intent(self, ranges: tuple[SourceRange, ...], control: int) -> None:
+        """Step 2: say which range each partition is about to be enriched, and by which position of the control log.
+        PartitionsLost when the group moved on.
+        """
         for one in ranges:
             if one.partition not in self.states:
                 raise PartitionsLost(f"partition {one.partition} was taken away")
         self._commit(
-            [TopicPartition(self._topic, one.partition, one.first, metadata=f"{_INTENT}{one.next}") for one in ranges]
+            [
+                TopicPartition(self._topic, one.partition, one.first, metadata=f"next={one.next},control={control}")
+                for one in ranges
+            ]
         )
         for one in ranges:
             self.states[one.partition].intended = one.next
 
-    def write_completion(self, partitions: list[int]) -> None:
-        """Commit the positions reached, without an intent. A partition with a batch under way keeps its intent."""
+    def write_completion(self, partitions: list[int], wait_s: float | None = None) -> None:
+        """Commit the positions reached, without an intent. A partition with a batch under way keeps its intent.
+
+        `wait_s`: how long a broker that is away is waited for; None: until it is back.
+        """
         done = [
             TopicPartition(self._topic, partition, state.position)
             for partition in partitions
             if (state := self.states.get(partition)) is not None and state.intended is None and state.repeat is None
         ]
         if done:
-            self._commit(done)
+            self._commit(done, wait_s)
 
     def restart(self) -> None:
         """Read every partition again from where its work ended: what was consumed since is dropped."""
+        self.caught_up.clear()
         self._consumer.assign([self._start_of(partition, state) for partition, state in self.states.items()])
 
     def lag(self) -> dict[int, int]:
@@ -143,42 +149,55 @@ class EventSource:
     def close(self) -> None:
         self._consumer.close()
 
-    def _is_event(self, message: Message) -> bool:
-        """Whether the message is one to enrich. Raises OffsetsGone, or KafkaException on a fatal error."""
+    def _events_of(self, messages: list[Message]) -> list[Message]:
+        """The messages that are to be enriched. Keeps `caught_up` in the order in which events and ends came: an end
+        is told only once.
+        """
+        if any(message.error() is not None for message in messages):
+            good = []
+            for message in messages:
+                partition = message.partition()
+                if partition is None or message.error() is not None:
+                    self._take_in(message)
+                else:
+                    self.caught_up.pop(partition, None)
+                    good.append(message)
+        else:
+            good = messages
+            for partition in {message.partition() for message in messages} if self.caught_up else ():
+                self.caught_up.pop(partition or 0, None)
+        positions = {partition: state.position for partition, state in self.states.items()}
+        nowhere = 2**63
+        return [one for one in good if (one.offset() or 0) >= positions.get(one.partition() or 0, nowhere)]
+
+    def _take_in(self, message: Message) -> None:
+        """An answer that is no event. Raises OffsetsGone, or KafkaException on a fatal error."""
         error = message.error()
-        if error is None:
-            state = self.states.get(message.partition() or 0)
-            return state is not None and (message.offset() or 0) >= state.position
+        assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:
-            self.caught_up.setdefault(message.partition() or 0, time.monotonic())
-        elif error.code() in _GONE:
-            raise OffsetsGone(
-                f"{self._topic}[{message.partition()}]: {error.str()}. The committed offset is outside the topic: "
-                "events expired unread, or the topic was made again. To go on from the oldest event that is left: "
-                f"kafka-consumer-groups --group {self._group} --topic {self._topic}:{message.partition()} "
-                "--reset-offsets --to-earliest --execute"
-            )
+            if message.partition() in self.states:
+                self.caught_up[message.partition() or 0] = time.monotonic()
+        elif error.code() in GONE:
+            raise self._gone(message.partition(), error.str())
         elif error.fatal():
             raise KafkaException(error)
         else:
             _log.warning("kafka.waiting", error=error.str())
-        return False
 
-    def _batch_of(self, messages: list[Message]) -> SourceBatch:
-        """Ranges begin where the last one ended: offsets without an event (transaction markers) belong to one too."""
-        ends: dict[int, int] = {}
-        for message in messages:
-            ends[message.partition() or 0] = (message.offset() or 0) + 1
-        ranges = tuple(
-            SourceRange(partition, self.states[partition].position, end) for partition, end in sorted(ends.items())
+    def _gone(self, partition: int | None, why: str) -> OffsetsGone:
+        return OffsetsGone(
+            f"{self._topic}[{partition}]: {why}. The committed offset is outside the topic: "
+            "events expired unread, or the topic was made again. To go on from the oldest event that is left: "
+            f"kafka-consumer-groups --group {self._group} --topic {self._topic}:{partition} "
+            "--reset-offsets --to-earliest --execute"
         )
-        return to_batch(messages, ranges)
 
     def _start_of(self, partition: int, state: PartitionState) -> TopicPartition:
         after = state.repeat.ranges[0].next if state.repeat is not None else state.position
         return TopicPartition(self._topic, partition, after)
 
-    def _commit(self, offsets: list[TopicPartition]) -> None:
+    def _commit(self, offsets: list[TopicPartition], wait_s: float | None = None) -> None:
+        deadline = None if wait_s is None else time.monotonic() + wait_s
         while True:
             try:
                 answers = self._consumer.commit(offsets=offsets, asynchronous=False)
@@ -190,7 +209,7 @@ class EventSource:
                 code = error.args[0].code()
                 if code in _LOST:
                     raise PartitionsLost(error.args[0].str()) from error
-                if not is_transient(error.args[0]):
+                if not is_transient(error.args[0]) or (deadline is not None and time.monotonic() > deadline):
                     raise
                 _log.warning("commit.waiting", error=error.args[0].str())
                 time.sleep(0.2)
@@ -198,11 +217,10 @@ class EventSource:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Rebuild each partition's state from Kafka, then start reading where the predecessor's work ended."""
         self._reassigned = True
-        for committed in consumer.committed(partitions, timeout=60):
+        for committed in consumer.committed(partitions, timeout=60) if partitions else ():
             if committed.error is not None:
                 raise KafkaException(committed.error)
             self.states[committed.partition] = self._restore(committed)
-            self.caught_up.pop(committed.partition, None)
         consumer.assign([self._start_of(one.partition, self.states[one.partition]) for one in partitions])
         _log.info(
             "enrich.assigned",
@@ -211,63 +229,69 @@ class EventSource:
         )
 
     def _restore(self, committed: TopicPartition) -> PartitionState:
-        low, _ = log_bounds(self._consumer, self._topic, committed.partition)
+        partition = committed.partition
+        low, _ = log_bounds(self._consumer, self._topic, partition)
         first_start = committed.offset == OFFSET_INVALID
-        position = low if first_start else committed.offset
-        restored = self._fingerprints.restore(
-            committed.partition,
-            position,
-            self._now_us(),
-            window_may_be_empty=first_start or position <= low or self._stale(committed.partition, position),
-        )
-        end = _intent_end(committed.metadata)
+        position = low if first_start else int(committed.offset)
+        if position < low:
+            raise self._gone(partition, f"it begins at {low}, committed is {position}")
+        restored = self._restored(partition, position, low, first_start)
+        intent = _INTENT.fullmatch(committed.metadata or "")
+        end, control = (int(intent[1]), int(intent[2]) if intent[2] else None) if intent else (None, None)
         if end is None and restored.begun is not None:
             # A broker that keeps no commit metadata (the embedded one): the fingerprint log says what was begun.
-            end = restored.begun.next
+            end, control = restored.begun.next, restored.begun_control
         state = PartitionState(position, restored.window, restored.greatest_us, restored.newest_append_us)
         if end is not None and end > position:
-            state.repeat = self._read_range(committed.partition, position, end)
+            state.repeat = self._read_range(partition, position, end, control)
         return state
 
-    def _stale(self, partition: int, position: int) -> bool:
-        """Whether the event before `position` is older than the horizon, so that an empty window is the right one."""
+    def _restored(self, partition: int, position: int, low: int, first_start: bool) -> Restored:
+        """The window at `position`. Raises FingerprintsMissing where an empty one could let a resend through."""
+        if first_start:
+            end = self._fingerprints.newest_end(partition)
+            if end is None or end <= low:
+                return self._fingerprints.nothing()
+            raise FingerprintsMissing(
+                f"{self._topic}[{partition}] was enriched up to {end}, but the group {self._group} has no committed "
+                "offset (Kafka forgets those of a group that was away for a week). To go on from there, run: "
+                f"kafka-consumer-groups --group {self._group} --topic {self._topic}:{partition} --reset-offsets "
+                f"--to-offset {end} --execute"
+            )
         try:
-            before = self._read_range(partition, position - 1, position)
-        except OffsetsGone:
-            return True
-        return len(before.values) == 0 or self._now_us() - int(before.append_us[-1]) > self._fingerprints.horizon_us
+            return self._fingerprints.restore(partition, position, self._now_us())
+        except FingerprintsMissing:
+            if position == low or self._horizon_over(partition, position, low):
+                return self._fingerprints.nothing()
+            raise
 
-    def _read_range(self, partition: int, first: int, end: int) -> SourceBatch:
+    def _horizon_over(self, partition: int, position: int, low: int) -> bool:
+        """Whether the last event before `position` is older than the horizon for whatever comes after it."""
+        before: int | None = None
+        after = self._now_us()
+        for message in read_on(self._connection, self._group, self._topic, partition, max(low, position - _LOOK_BACK)):
+            if (message.offset() or 0) >= position:
+                after = append_us(message)
+                break
+            before = append_us(message)
+        return before is not None and after - before > self._fingerprints.horizon_us
+
+    def _read_range(self, partition: int, first: int, end: int, control: int | None) -> SourceBatch:
         """Exactly the messages in [first, end), read outside the group."""
-        consumer = Consumer(self._connection.consumer(self._group))
-        try:
-            consumer.assign([TopicPartition(self._topic, partition, first)])
-            messages: list[Message] = []
-            position = first
-            while position < end:
-                for message in consumer.consume(min(10_000, end - position), 1.0):
-                    error = message.error()
-                    if error is not None:
-                        if error.code() in _GONE:
-                            raise OffsetsGone(
-                                f"{self._topic}[{partition}]: the batch [{first}, {end}) was begun, "
-                                "but its events are no longer there"
-                            )
-                        if error.fatal():
-                            raise KafkaException(error)
-                        continue
-                    if (message.offset() or 0) < end:
-                        messages.append(message)
-                [place] = consumer.position(consumer.assignment())
-                position = max(position, place.offset)
-        finally:
-            consumer.close()
-        return to_batch(messages, (SourceRange(partition, first, end),))
+        messages: list[Message] = []
+        for message in read_on(self._connection, self._group, self._topic, partition, first):
+            if (message.offset() or 0) < end:
+                messages.append(message)
+            if (message.offset() or 0) >= end - 1:
+                return to_batch(messages, {partition: first}, end, control)
+        raise OffsetsGone(
+            f"{self._topic}[{partition}]: the batch [{first}, {end}) was begun, but its events are no longer there"
+        )
 
     def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Hand over cleanly. Refused: the next owner repeats the last batch, and readers recognise it."""
         try:
-            self.write_completion([one.partition for one in partitions])
+            self.write_completion([one.partition for one in partitions], _HANDOVER_S)
         except (PartitionsLost, KafkaException) as refused:
             _log.info("enrich.handover_refused", reason=str(refused))
         self._forget(partitions)
@@ -280,28 +304,3 @@ class EventSource:
             self.states.pop(one.partition, None)
             self.caught_up.pop(one.partition, None)
         _log.info("enrich.revoked", partitions=[one.partition for one in partitions])
-
-
-def to_batch(messages: list[Message], ranges: tuple[SourceRange, ...]) -> SourceBatch:
-    """Order messages by partition and offset; `ranges` says which offsets of each partition they cover."""
-    partition = np.asarray([message.partition() for message in messages], np.int32)
-    offset = np.asarray([message.offset() for message in messages], np.int64)
-    values: list[bytes | None] = [message.value() for message in messages]
-    append_us = np.asarray([_append_us(message) for message in messages], np.int64)
-    unkeyed = sum(message.key() is None for message in messages)
-    if len(messages) > 1 and (np.diff(partition) < 0).any():
-        order = np.argsort(partition, kind="stable")
-        partition, offset, append_us = partition[order], offset[order], append_us[order]
-        values = [values[place] for place in order.tolist()]
-    return SourceBatch(values, partition, offset, append_us, ranges, unkeyed)
-
-
-def _append_us(message: Message) -> int:
-    kind, milliseconds = message.timestamp()
-    return 0 if kind == TIMESTAMP_NOT_AVAILABLE else milliseconds * 1_000
-
-
-def _intent_end(metadata: str | None) -> int | None:
-    if not metadata or not metadata.startswith(_INTENT):
-        return None
-    return int(metadata[len(_INTENT) :])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -65,15 +67,19 @@ class TallyMaker:
             pl.col("_home_key").map_elements(self._home, return_dtype=pl.Int32).alias("_home")
         )
         rows = rows.join(homes, on="_home_key", how="left", maintain_order="left")
-        return dict(self._split(rows))
+        return dict(self._split(rows.sort("src_partition", "_home", maintain_order=True)))
 
     def _split(self, rows: pl.DataFrame) -> Iterator[tuple[tuple[int, int], pa.Table]]:
+        """Slices of one table: there are some two hundred pairs of partitions, and each conversion has a fixed cost."""
         columns = [
             pl.col(field.name) if field.name in rows.columns else pl.lit(None, pl.String).alias(field.name)
             for field in TALLIES
         ]
-        for (partition, home), group in rows.group_by("src_partition", "_home", maintain_order=True):
-            yield (int(str(partition)), int(str(home))), group.select(columns).to_arrow().cast(TALLIES)
+        table = rows.select(columns).to_arrow().cast(TALLIES).combine_chunks()
+        partition, home = rows["src_partition"].to_numpy(), rows["_home"].to_numpy()
+        changes = np.flatnonzero((partition[1:] != partition[:-1]) | (home[1:] != home[:-1])) + 1
+        for start, stop in pairwise([0, *changes.tolist(), rows.height]):
+            yield (int(partition[start]), int(home[start])), table.slice(start, stop - start)
 
     def _home(self, key: str) -> int:
         home = self._homes.get(key)

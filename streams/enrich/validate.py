@@ -174,11 +174,13 @@ def _fault_of(
     name: str, entries: list[tuple[str, str | int]], tag_keys: frozenset[str]
 ) -> tuple[RejectionCode, str] | None:
     for key, value in entries:
+        if len(key.encode()) > MAX_STRING_BYTES:
+            return "too_long", f"{name} has a key of {len(key)} characters, {MAX_STRING_BYTES} bytes are accepted"
         if name == "tags" and key not in tag_keys:
             allowed = ", ".join(sorted(tag_keys)) or "none"
             return "tag_not_allowed", f"tag {key!r} is not on the allow-list ({allowed})"
-        if isinstance(value, str) and len(value) > MAX_STRING_BYTES:
-            return "too_long", f"tag {key!r} has {len(value)} characters"
+        if isinstance(value, str) and len(value.encode()) > MAX_STRING_BYTES:
+            return "too_long", f"tag {key!r} has {len(value)} characters, {MAX_STRING_BYTES} bytes are accepted"
         if isinstance(value, int) and value < 0:
             return "negative_count", f"meter {key!r} is {value}"
         if isinstance(value, int) and value > MAX_METER:

@@ -1,0 +1,25 @@
+"""In: nothing. Out: every benchmark, one after the other, each as a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+COMMANDS = (
+    ("benchmarks.bench_prices",),
+    ("benchmarks.bench_enrich",),
+    ("benchmarks.bench_roles", "--events", "200000"),
+)
+
+
+def main() -> int:
+    for module, *arguments in COMMANDS:
+        print(f"\n== {module} {' '.join(arguments)}", flush=True)
+        code = subprocess.run([sys.executable, "-m", module, *arguments], check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

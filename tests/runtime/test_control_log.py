@@ -1,0 +1,135 @@
+"""The control log on both brokers: read to its real end, followed, read as it was, with unreadable records in it."""
+
+from __future__ import annotations
+
+import threading
+from decimal import Decimal
+
+import pytest
+from confluent_kafka import Producer
+
+from runtime.connection import KafkaConnection
+from runtime.control_log import ControlFollower, ControlLog
+from schemas.control.budgets import Budget, Scope
+from schemas.control.directory import Team, TeamTerm
+from schemas.control.records import ControlRecord, dump_record, record_key
+from schemas.control.snapshot import ControlSnapshot
+from schemas.topics import Topics
+from tests.support.enrich import make_topics, send, send_records
+
+
+def budget(name: str, limit: int = 1) -> Budget:
+    return Budget(id=name, scope=Scope(), limit=Decimal(limit), period="month")
+
+
+@pytest.fixture
+def connection(bootstrap: str) -> KafkaConnection:
+    return KafkaConnection(bootstrap, fetch_wait_ms=50)
+
+
+@pytest.fixture
+def topics(connection: KafkaConnection, topic_prefix: str) -> Topics:
+    return make_topics(connection, topic_prefix, 1, 1)
+
+
+@pytest.fixture
+def log(connection: KafkaConnection, topics: Topics) -> ControlLog:
+    return ControlLog(connection, topics.control)
+
+
+def test_an_empty_log(log: ControlLog) -> None:
+    snapshot = log.read_to_end(20)
+    assert (snapshot.position, dict(snapshot.records)) == (0, {})
+    assert log.read_to_end(20).position == 0
+    log.close()
+
+
+def test_read_to_the_last_record_of_the_last_batch(
+    log: ControlLog, connection: KafkaConnection, topics: Topics
+) -> None:
+    """The embedded broker's high watermark is that of the last batch's first record."""
+    records: list[ControlRecord] = [Team(id=f"t{n}", terms=(TeamTerm(),)) for n in range(500)]
+    producer = Producer(connection.librdkafka(linger_ms=200))
+    for record in records:
+        producer.produce(topics.control, key=record_key(record).encode(), value=dump_record(record), partition=0)
+    assert producer.flush(30) == 0
+    assert len(log.read_to_end(20).teams) == 500
+    send_records(connection, topics, budget("b"))
+    snapshot = log.read_to_end(20)
+    assert (len(snapshot.teams), list(snapshot.budgets), snapshot.position) == (500, ["b"], 501)
+    log.close()
+
+
+def test_apply_in_a_transaction_is_one_change(log: ControlLog, connection: KafkaConnection, topics: Topics) -> None:
+    producer = Producer(connection.librdkafka(transactional_id=f"{topics.prefix}apply"))
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    for record in (budget("a"), budget("b")):
+        producer.produce(topics.control, key=record_key(record).encode(), value=dump_record(record), partition=0)
+    producer.commit_transaction(30)
+    snapshot = log.read_to_end(20)
+    assert sorted(snapshot.budgets) == ["a", "b"]
+    assert snapshot.position == 3
+    log.close()
+
+
+def test_the_newest_record_of_a_key_rules_and_none_removes_it(
+    log: ControlLog, connection: KafkaConnection, topics: Topics
+) -> None:
+    send_records(connection, topics, budget("a", 1), budget("b"), budget("a", 2))
+    send(connection, topics.control, [(0, b"budget/b", None)])
+    snapshot = log.read_to_end(20)
+    assert {name: one.limit for name, one in snapshot.budgets.items()} == {"a": Decimal(2)}
+    assert snapshot.offsets == {"budget/a": 2}
+    log.close()
+
+
+def test_an_unreadable_record_leaves_the_others_in_force(
+    log: ControlLog, connection: KafkaConnection, topics: Topics
+) -> None:
+    send_records(connection, topics, budget("a"))
+    send(connection, topics.control, [(0, b"budget/x", b"{"), (0, b"\xff", b"{}"), (0, b"k", b'{"kind":"future"}')])
+    send_records(connection, topics, budget("b"))
+    assert sorted(log.read_to_end(20).budgets) == ["a", "b"]
+    log.close()
+
+
+def test_as_it_was(log: ControlLog, connection: KafkaConnection, topics: Topics) -> None:
+    send_records(connection, topics, budget("a", 1), budget("a", 2), budget("b"))
+    log.read_to_end(20)
+    assert log.at(3) is log.snapshot
+    earlier = log.at(1)
+    assert earlier.position == 1
+    assert {name: one.limit for name, one in earlier.budgets.items()} == {"a": Decimal(1)}
+    assert log.at(0).budgets == {}
+    assert log.snapshot.position == 3
+    log.close()
+
+
+def test_poll_takes_up_what_came(log: ControlLog, connection: KafkaConnection, topics: Topics) -> None:
+    log.read_to_end(20)
+    send_records(connection, topics, budget("a"))
+    for _ in range(100):
+        if log.poll(0.2).budgets:
+            break
+    assert list(log.snapshot.budgets) == ["a"]
+    log.close()
+
+
+def test_the_follower_tells_of_newer_snapshots(log: ControlLog, connection: KafkaConnection, topics: Topics) -> None:
+    log.read_to_end(20)
+    changed = threading.Event()
+    seen: list[ControlSnapshot] = []
+
+    def take(snapshot: ControlSnapshot) -> None:
+        seen.append(snapshot)
+        changed.set()
+
+    follower = ControlFollower(log, take)
+    follower.start()
+    try:
+        send_records(connection, topics, budget("a"))
+        assert changed.wait(20)
+    finally:
+        follower.stop()
+    assert list(seen[-1].budgets) == ["a"]

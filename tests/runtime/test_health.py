@@ -1,0 +1,96 @@
+"""Health means progress: what a probe is told, at which moment."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from runtime.clock import FixedClock
+from runtime.endpoint import Endpoint, EndpointError
+from runtime.health import Health
+
+SECOND = 1_000_000
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture
+def health(clock: FixedClock) -> Health:
+    return Health(clock, stall_s=60)
+
+
+def test_a_process_that_holds_still_is_not_alive(health: Health, clock: FixedClock) -> None:
+    health.ready(is_ready=True)
+    clock.advance(60 * SECOND)
+    assert health.liveness().ok
+    clock.advance(1 * SECOND)
+    assert not health.liveness().ok
+    assert "no progress for 61 s" in health.liveness().reason
+    assert not health.readiness().ok
+
+
+@pytest.mark.parametrize("sign", ["progress", "idle"])
+def test_progress_and_an_empty_input_keep_alive(health: Health, clock: FixedClock, sign: str) -> None:
+    clock.advance(59 * SECOND)
+    getattr(health, sign)()
+    clock.advance(59 * SECOND)
+    assert health.liveness().ok
+
+
+def test_ready_waits_for_the_role_to_say_so(health: Health) -> None:
+    assert not health.readiness().ok
+    health.ready(is_ready=True)
+    assert health.readiness().ok
+    health.ready(is_ready=False)
+    assert not health.readiness().ok
+
+
+def test_a_failure_is_told_until_there_is_progress(health: Health) -> None:
+    health.ready(is_ready=True)
+    health.failing("ClickHouse does not answer")
+    assert health.readiness().reason == "ClickHouse does not answer"
+    assert health.liveness().ok, "an outage that is waited out is no reason to be killed at once"
+    assert "ClickHouse does not answer" in health.liveness().reason
+    health.progress()
+    assert health.readiness().ok
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def test_the_endpoint_serves_probes_and_metrics(health: Health, clock: FixedClock) -> None:
+    registry = CollectorRegistry()
+    Counter("streamgauge_test_total", "Counted.", registry=registry).inc(3)
+    with Endpoint(health, registry, "127.0.0.1", 0) as endpoint:
+        assert get(endpoint.port, "/live")[0] == 200
+        assert get(endpoint.port, "/ready")[0] == 503
+        health.ready(is_ready=True)
+        code, body = get(endpoint.port, "/ready")
+        assert (code, json.loads(body)["ok"]) == (200, True)
+        clock.advance(3_600 * SECOND)
+        assert get(endpoint.port, "/live")[0] == 503
+        assert "streamgauge_test_total 3.0" in get(endpoint.port, "/metrics")[1]
+        code, body = get(endpoint.port, "/nowhere")
+        assert code == 404
+        assert "/metrics" in body
+
+
+def test_a_port_in_use_is_one_sentence(health: Health) -> None:
+    with (
+        Endpoint(health, CollectorRegistry(), "127.0.0.1", 0) as first,
+        pytest.raises(EndpointError, match=rf"port {first.port} of 127.0.0.1 .* in use: set http.port"),
+    ):
+        Endpoint(health, CollectorRegistry(), "127.0.0.1", first.port)
