@@ -1,0 +1,147 @@
+"""In: partitions assigned and revoked, and their messages. Out: one keeper per partition we own, settled in its rhythm.
+
+Blocking work (opening, folding, committing, reading back) runs in threads, so that the event loop keeps the group's
+heartbeats going. One lock per shard keeps folding apart from offering; commits of one shard follow one another
+because its one task makes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from typing import TypeVar
+
+import structlog
+
+from runtime.health import Health
+from schemas.control.snapshot import ControlSnapshot
+from streams.agents.config import AgentsConfig
+from streams.agents.keeper import ShardKeeper
+from streams.agents.tally_message import TallyMessage
+from streams.agents.windows import TeamWindow
+
+_log = structlog.get_logger("agents")
+T = TypeVar("T")
+
+
+class _Held:
+    """One shard in our hands. `ready` ends when it is open; `task` opens, then settles until `leaving`."""
+
+    def __init__(self, keeper: ShardKeeper) -> None:
+        self.keeper = keeper
+        self.lock = asyncio.Lock()
+        self.ready = asyncio.Event()
+        self.leaving = asyncio.Event()
+        self.full = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+
+
+class Custody:
+    """All shards of this worker. `failed` is set with the error that must end the process."""
+
+    def __init__(
+        self,
+        config: AgentsConfig,
+        make: Callable[[int], ShardKeeper],
+        control: Callable[[], ControlSnapshot],
+        health: Health,
+        threads: Executor,
+    ) -> None:
+        self._config, self._make, self._control = config, make, control
+        self._health, self._threads = health, threads
+        self._held: dict[int, _Held] = {}
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def partitions(self) -> set[int]:
+        return set(self._held)
+
+    def assign(self, partitions: Iterable[int]) -> None:
+        """Begin to open what is new; messages of it wait in `take` until it is open. Nothing to open is ready too."""
+        partitions = list(partitions)
+        if not partitions and not self._held:
+            self._health.ready(True)
+        for partition in partitions:
+            if partition not in self._held:
+                held = _Held(self._make(partition))
+                self._held[partition] = held
+                held.task = asyncio.create_task(self._keep(held))
+
+    async def revoke(self, partitions: Iterable[int]) -> None:
+        """Settle and commit what we still own, then let go. A shard that was taken from us is dropped unwritten."""
+        leaving = [self._held.pop(partition) for partition in partitions if partition in self._held]
+        for held in leaving:
+            held.leaving.set()
+            held.full.set()
+        for held in leaving:
+            if held.task is not None:
+                await held.task
+
+    async def take(self, partition: int, message: TallyMessage) -> None:
+        """Offer one message to its shard; dropped when the partition is not ours (any more): its owner reads it."""
+        held = self._held.get(partition)
+        if held is None:
+            return
+        await held.ready.wait()
+        async with held.lock:
+            if held.leaving.is_set():
+                return
+            if not held.keeper.offer(message):
+                await self._run(held.keeper.fill, message)
+        if held.keeper.shard.pending_rows >= self._config.pending_rows:
+            held.full.set()
+        self._health.progress()
+
+    async def _keep(self, held: _Held) -> None:
+        """Open, settle in rhythm, settle a last time, close. Any failure ends the process: its successor starts
+        clean.
+        """
+        try:
+            await self._run(held.keeper.open)
+            held.ready.set()
+            self._health.ready(all(other.ready.is_set() for other in self._held.values()))
+            while not held.leaving.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(held.full.wait(), self._config.settle_ms / 1_000)
+                if not held.leaving.is_set():
+                    held.full.clear()
+                    await self._settle(held, force=False)
+            await self._settle(held, force=True)
+        except Exception as failure:  # noqa: BLE001 - whatever it is, `run` raises it and the process ends
+            if not self.failed.done():
+                self.failed.set_exception(failure)
+        finally:
+            held.ready.set()
+            held.leaving.set()
+            held.keeper.close()
+
+    async def _settle(self, held: _Held, *, force: bool) -> None:
+        async with held.lock:
+            settlement = await self._run(held.keeper.settle, self._control(), force)
+        if settlement is not None:
+            await self._run(held.keeper.commit, settlement)
+            self._health.progress()
+
+    async def _run(self, call: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
+
+    def positions(self) -> dict[int, int] | None:
+        """Next tally offset of every open shard; None while one is still opening."""
+        if not all(held.ready.is_set() for held in self._held.values()):
+            return None
+        return {partition: held.keeper.shard.chain.next_offset for partition, held in self._held.items()}
+
+    async def close(self) -> None:
+        """Let go of everything, in order."""
+        await self.revoke(sorted(self._held))
+
+    async def totals(self, team: str, partition: int) -> list[TeamWindow] | None:
+        """The team's windows; None when its shard is not here or has never seen it."""
+        held = self._held.get(partition)
+        if held is None:
+            return None
+        await held.ready.wait()
+        async with held.lock:
+            return held.keeper.shard.team_totals(team)

@@ -1,0 +1,73 @@
+"""In: settlements. Out: the same contract as Kafka's, in memory: for tests, which kill a shard by dropping it.
+
+`MemoryTopics` is what outlives a kill; `MemoryStateStore` is one process's hold on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from schemas.alerts import Alert
+from streams.agents.shard import Settlement
+from streams.agents.store import Fenced
+from streams.agents.tally_message import TallyMessage
+
+
+@dataclass
+class MemoryTopics:
+    """What one shard's topics hold. `epoch` counts owners."""
+
+    state: dict[str, bytes] = field(default_factory=dict)
+    alerts: list[Alert] = field(default_factory=list)
+    statuses: dict[str, bytes] = field(default_factory=dict)
+    partition: int = 0
+    tallies: list[TallyMessage] = field(default_factory=list)
+    low: int = 0
+    epoch: int = 0
+
+
+class MemoryStateStore:
+    """`before_commit` runs inside the transaction: a test makes it raise to play a crash."""
+
+    def __init__(self, topics: MemoryTopics, before_commit: Callable[[], None] = lambda: None) -> None:
+        self._topics = topics
+        self._before_commit = before_commit
+        self._epoch = 0
+
+    def open(self) -> Mapping[str, bytes]:
+        self._topics.epoch += 1
+        self._epoch = self._topics.epoch
+        return dict(self._topics.state)
+
+    def commit(self, settlement: Settlement) -> None:
+        if self._epoch != self._topics.epoch:
+            raise Fenced(f"this store's epoch is {self._epoch}, the shard's is {self._topics.epoch}")
+        self._before_commit()
+        for held, records in ((self._topics.state, settlement.records), (self._topics.statuses, settlement.statuses)):
+            for key, value in records:
+                if value is None:
+                    held.pop(key, None)
+                else:
+                    held[key] = value
+        self._topics.alerts.extend(settlement.alerts)
+
+    def close(self) -> None:
+        self._epoch = 0
+
+
+class MemoryTallyLog:
+    """The tally partition of `MemoryTopics`."""
+
+    def __init__(self, topics: MemoryTopics) -> None:
+        self._topics = topics
+
+    def read(self, partition: int, first: int, until: int) -> Iterator[TallyMessage]:
+        assert partition == self._topics.partition
+        for message in self._topics.tallies:
+            if max(first, self._topics.low) <= message.offset < until:
+                yield message
+
+    def beginning(self, partition: int) -> int:
+        assert partition == self._topics.partition
+        return self._topics.low

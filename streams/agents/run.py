@@ -1,0 +1,139 @@
+"""In: settings, Kafka, a clock. Out: the running control plane; returns when the process is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import structlog
+from confluent_kafka.admin import AdminClient
+from prometheus_client import CollectorRegistry
+
+from runtime.admin import list_partitions, refuse_mismatch
+from runtime.clock import Clock
+from runtime.connection import KafkaConnection
+from runtime.control_log import ControlFollower, ControlLog
+from runtime.health import Health
+from runtime.metrics import AgentMetrics
+from schemas.topics import Topics
+from streams.agents.app import make_app
+from streams.agents.config import AgentsConfig
+from streams.agents.custody import Custody
+from streams.agents.kafka_store import KafkaStateStore, KafkaTallyLog
+from streams.agents.keeper import ShardKeeper
+from streams.agents.shard import Counts
+from streams.agents.totals_web import serve_totals
+
+_log = structlog.get_logger("agents")
+
+#: How often a quiet input is asked whether it is empty.
+_IDLE_CHECK_S: Final = 5.0
+
+
+def run_agents(
+    config: AgentsConfig,
+    connection: KafkaConnection,
+    topics: Topics,
+    clock: Clock,
+    registry: CollectorRegistry,
+    health: Health,
+) -> None:
+    """Run until SIGTERM or SIGINT; call it on the main thread. Owns the process's event loop.
+
+    Raises PartitionMismatch when the topics differ from the settings, and whatever else must end the process.
+    """
+    found = list_partitions(AdminClient(connection.librdkafka()))
+    refuse_mismatch(topics, found)
+    missing = sorted({topics.tallies, topics.state, topics.alerts, topics.status, topics.control} - found.keys())
+    if missing:
+        # Faust would wait for ever, without a word, for a topic that is not there when it starts.
+        raise RuntimeError(f"topics {', '.join(missing)} do not exist: run `streamgauge topics` first")
+    # Where pandas is installed, pyarrow imports it at its first array: seconds that must not fall into a settlement.
+    pa.array(np.zeros(1))
+    control = ControlLog(connection, topics.control)
+    control.read_to_end()
+    follower = ControlFollower(control, lambda _: None)
+    follower.start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="streamgauge-agents-") as folder:
+            asyncio.run(_Worker(config, connection, topics, clock, registry, health, control, Path(folder)).run())
+    finally:
+        follower.stop()
+
+
+class _Worker:
+    """One process of the control plane."""
+
+    def __init__(
+        self,
+        config: AgentsConfig,
+        connection: KafkaConnection,
+        topics: Topics,
+        clock: Clock,
+        registry: CollectorRegistry,
+        health: Health,
+        control: ControlLog,
+        folder: Path,
+    ) -> None:
+        self._config, self._connection, self._topics, self._clock = config, connection, topics, clock
+        self._health, self._control, self._folder = health, control, folder
+        self._metrics = AgentMetrics(registry)
+        self._tallies = KafkaTallyLog(connection, topics, config.group)
+        self._stopping = threading.Event()
+
+    async def run(self) -> None:
+        """Start, wait for a signal or a failure, stop. Leaving, every shard is settled and committed a last time."""
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        # One thread per shard at most: while Kafka is away, every shard waits in its own commit.
+        with ThreadPoolExecutor(self._topics.tally_partitions + 2, thread_name_prefix="shard") as threads:
+            custody = Custody(self._config, self._keeper, lambda: self._control.snapshot, self._health, threads)
+
+            def fail(failure: Exception) -> None:
+                if not custody.failed.done():
+                    custody.failed.set_exception(failure)
+
+            app = make_app(self._config, self._connection, self._topics, custody, self._folder, fail)
+            totals = await serve_totals(custody, self._config.web_port, self._topics.tally_partitions)
+            starting = asyncio.create_task(app.start())
+            watching = asyncio.create_task(self._watch_idle(custody, threads))
+            ended = asyncio.create_task(stop.wait())
+            crashed = asyncio.create_task(app.wait_until_stopped())
+            waited: list[asyncio.Future[Any]] = [ended, crashed, custody.failed, watching]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            self._stopping.set()
+            self._health.ready(False)
+            for task in (starting, watching, ended, crashed):
+                task.cancel()
+            await asyncio.gather(starting, watching, ended, crashed, return_exceptions=True)
+            await app.stop()
+            await custody.close()
+            if totals is not None:
+                await totals.cleanup()
+            if custody.failed.done():
+                custody.failed.result()
+            if app.crashed:
+                raise RuntimeError(f"Faust stopped: {app._crash_reason!r}")
+
+    def _keeper(self, partition: int) -> ShardKeeper:
+        store = KafkaStateStore(partition, self._connection, self._topics, self._health, self._stopping)
+        counts = Counts(self._topics.event_partitions, self._topics.tally_partitions)
+        return ShardKeeper(partition, counts, self._config, store, self._tallies, self._clock, self._metrics)
+
+    async def _watch_idle(self, custody: Custody, threads: ThreadPoolExecutor) -> None:
+        """An input that is read to its end is as good as progress; one that is not, and stands still, is not."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_IDLE_CHECK_S)
+            positions = custody.positions()
+            if positions is not None and await loop.run_in_executor(threads, self._tallies.is_read, positions):
+                self._health.idle()

@@ -1,0 +1,50 @@
+"""In: settlements of one shard. Out: kept, all of one or nothing, by whoever owns the shard; and read back.
+
+Two stores honour this contract and run the same test suite: `KafkaStateStore` and, for tests, `MemoryStateStore`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
+
+from streams.agents.shard import Settlement
+from streams.agents.tally_message import TallyMessage
+
+
+class Fenced(RuntimeError):
+    """Another process owns the shard now: nothing of the refused settlement was written, and nothing more may be."""
+
+
+class StoreStopped(RuntimeError):
+    """The store was asked to stop while it waited for Kafka: whether the settlement was written is not known here.
+
+    The next owner reads what stands, so nothing is lost or written twice.
+    """
+
+
+class StateStore(Protocol):
+    """State of one shard. Blocks; waits out outages with capped backoff. Not thread-safe."""
+
+    def open(self) -> Mapping[str, bytes]:
+        """Take ownership, shutting out whoever had it, and read every record that stands, by key."""
+
+    def commit(self, settlement: Settlement) -> None:
+        """Write state, alerts and statuses in one transaction. Raises Fenced or StoreStopped."""
+
+    def close(self) -> None:
+        """Give back what was opened. Writes nothing."""
+
+
+class TallyLog(Protocol):
+    """Direct reading of `usage.tallies`, beside the group's own. Blocks; waits out outages."""
+
+    def read(self, partition: int, first: int, until: int) -> Iterator[TallyMessage]:
+        """Messages with offsets in [first, until) that stand now, in order."""
+
+    def beginning(self, partition: int) -> int:
+        """The first offset that still stands."""
+
+
+#: Makes the store of one shard.
+StoreFactory = Callable[[int], StateStore]
