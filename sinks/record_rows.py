@@ -1,0 +1,205 @@
+"""In: values of `usage.rejected`, `governance.alerts` and `governance.status`. Out: the columns of their tables.
+
+A value that cannot be read is told apart, so that its neighbours pass; these topics are written by our own roles, so
+such a value is a defect or a foreigner, and is logged and counted, not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from schemas.alerts import Alert, AlertScope, Cause, Link
+from schemas.rejections import Rejection
+from schemas.status import BudgetStatus
+from schemas.usage import TIMESTAMP
+
+_TEXT: Final = pa.utf8()
+_COUNT: Final = pa.int64()
+_CAUSES: Final = TypeAdapter(tuple[Cause, ...])
+_LINKS: Final = TypeAdapter(tuple[Link, ...])
+_SCOPE: Final = ("department", "team_id", "project_id", "use_case", "stage", "model_class")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message: where it stands, when the broker took it, and what it says. `value` None: a tombstone."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    appended_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """One message that is not what its topic promises."""
+
+    offset: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a batch of records became."""
+
+    table: pa.Table
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+def _schema(texts: Iterable[str], nullable_texts: Iterable[str] = (), **others: pa.DataType) -> pa.Schema:
+    return pa.schema(
+        [
+            *(pa.field(name, _TEXT, nullable=False) for name in texts),
+            *(pa.field(name, _TEXT) for name in nullable_texts),
+            *(pa.field(name, kind) for name, kind in others.items()),
+        ]
+    )
+
+
+REJECTED: Final = _schema(
+    ["log", "topic", "code", "message", "raw", "raw_sha256"],
+    ["source", "event_id"],
+    partition=pa.int32(),
+    offset=_COUNT,
+    index=pa.int32(),
+    appended_at=TIMESTAMP,
+    raw_bytes=_COUNT,
+    raw_truncated=pa.bool_(),
+    inserted_at=TIMESTAMP,
+)
+ALERTS: Final = _schema(
+    ["alert_id", "kind", "state", "severity", "unit", "summary", "explanation", "suggested_action", "links"],
+    [*_SCOPE, "owner", "contact", "budget_id", "level", "mode"],
+    revision=pa.uint32(),
+    historical=pa.bool_(),
+    window_start=TIMESTAMP,
+    window_end=TIMESTAMP,
+    observed=_COUNT,
+    expected=_COUNT,
+    limit=_COUNT,
+    unexplained_share=pa.float64(),
+    occurred_at=TIMESTAMP,
+    evaluated_at=TIMESTAMP,
+    inserted_at=TIMESTAMP,
+)
+STATUS: Final = _schema(
+    ["budget_id", "period_kind", "time_zone", "rule", "unit", "state", "mode"],
+    [*_SCOPE, "owner", "contact", "state_reason"],
+    period_start=TIMESTAMP,
+    period_end=TIMESTAMP,
+    used=_COUNT,
+    provisional=_COUNT,
+    limit=_COUNT,
+    used_share=pa.float64(),
+    calls=_COUNT,
+    would_stop=pa.bool_(),
+    forecast_p10=_COUNT,
+    forecast_p50=_COUNT,
+    forecast_p90=_COUNT,
+    chance_of_exceeding=pa.float64(),
+    exhausted_on=TIMESTAMP,
+    watermark=TIMESTAMP,
+    evaluated_at=TIMESTAMP,
+    inserted_at=TIMESTAMP,
+)
+
+
+def rejected_rows(records: Sequence[Record], log_of: Callable[[str], str], now_us: int) -> Rows:
+    """Rows of `usage_rejected`; `log_of` tells the identity of the log that a topic's offsets count in."""
+
+    def row(record: Record) -> dict[str, Any]:
+        rejection = Rejection.model_validate_json(record.value or b"")
+        return rejection.model_dump(exclude={"schema_version", "appended_at_us"}) | {
+            "log": log_of(rejection.topic),
+            "appended_at": rejection.appended_at_us,
+            "inserted_at": now_us,
+        }
+
+    return _rows(records, row, REJECTED)
+
+
+def alert_rows(records: Sequence[Record], now_us: int) -> Rows:
+    """Rows of `governance_alerts`."""
+
+    def row(record: Record) -> dict[str, Any]:
+        alert = Alert.model_validate_json(record.value or b"")
+        return {
+            **alert.model_dump(exclude={"schema_version", "scope", "window", "explanation", "links"}),
+            **_scope(alert.scope),
+            "window_start": alert.window.start,
+            "window_end": alert.window.end,
+            "explanation": _CAUSES.dump_json(alert.explanation).decode(),
+            "links": _LINKS.dump_json(alert.links).decode(),
+            "inserted_at": now_us,
+        }
+
+    return _rows(records, row, ALERTS)
+
+
+def status_rows(records: Sequence[Record], now_us: int) -> Rows:
+    """Rows of `governance_status`; a tombstone retires its period."""
+
+    def row(record: Record) -> dict[str, Any]:
+        if record.value is None:
+            return _retired(record, now_us)
+        status = BudgetStatus.model_validate_json(record.value)
+        forecast = status.forecast
+        return {
+            **_plain(status, {"schema_version", "scope", "period", "levels", "forecast", "exceptions", "as_of"}),
+            **_scope(status.scope),
+            "period_start": status.period.start,
+            "period_end": status.period.end,
+            "period_kind": status.period.kind,
+            "time_zone": status.period.time_zone,
+            "forecast_p10": forecast and forecast.p10,
+            "forecast_p50": forecast and forecast.p50,
+            "forecast_p90": forecast and forecast.p90,
+            "chance_of_exceeding": forecast and forecast.chance_of_exceeding,
+            "exhausted_on": forecast and forecast.exhausted_on,
+            "watermark": status.as_of.watermark,
+            "inserted_at": now_us,
+        }
+
+    return _rows(records, row, STATUS)
+
+
+def _retired(record: Record, now_us: int) -> dict[str, Any]:
+    budget_id, _, start = (record.key or b"").decode().rpartition("|")
+    values: dict[str, Any] = {field.name: None for field in STATUS}
+    values |= dict.fromkeys(("period_kind", "time_zone", "rule", "unit", "mode"), "")
+    values |= dict.fromkeys(("used", "provisional", "limit", "used_share", "calls"), 0)
+    return values | {
+        "budget_id": budget_id,
+        "period_start": datetime.fromisoformat(start),
+        "state": "retired",
+        "would_stop": False,
+        "evaluated_at": record.appended_us,
+        "inserted_at": now_us,
+    }
+
+
+def _plain(model: BaseModel, exclude: set[str]) -> dict[str, Any]:
+    return model.model_dump(exclude=exclude)
+
+
+def _scope(scope: AlertScope) -> dict[str, Any]:
+    """The scope's `team` and `project` are `team_id` and `project_id` in every table."""
+    values = scope.model_dump()
+    return {name: values[name.removesuffix("_id")] for name in _SCOPE}
+
+
+def _rows(records: Sequence[Record], row: Callable[[Record], dict[str, Any]], schema: pa.Schema) -> Rows:
+    rows, unreadable = [], []
+    for record in records:
+        try:
+            rows.append(row(record))
+        except (ValidationError, UnicodeDecodeError, ValueError) as error:
+            unreadable.append(Unreadable(record.offset, str(error)))
+    columns = [pa.array([values[field.name] for values in rows], field.type) for field in schema]
+    return Rows(pa.Table.from_arrays(columns, schema=schema), tuple(unreadable))

@@ -1,0 +1,203 @@
+"""In: `usage.outcomes`, `usage.rejected`, `governance.alerts`, `governance.status`. Out: rows of their tables, at least
+once.
+
+About once a second:
+
+1. collect what has arrived;
+2. decode and check outcomes; publish a rejection for each bad one, and wait for the broker's word;
+3. insert, one insert per table;
+4. commit the offsets, and wait for the answer.
+
+A crash before 4 repeats all of it: a rejection published twice has the same position, and every table keeps one row per
+identity, so a repeat changes nothing. Nothing is committed before it is in ClickHouse.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import pyarrow as pa
+import structlog
+from confluent_kafka import KafkaError, Message, Producer, TopicPartition
+
+from runtime.clock import Clock
+from runtime.connection import KafkaConnection
+from runtime.health import Health
+from runtime.log_identity import log_identity
+from runtime.metrics import SinkMetrics
+from schemas.decoding import SchemaSource
+from schemas.rejections import Rejection
+from schemas.topics import Topics
+from sinks.config import SinkConfig
+from sinks.database import Database
+from sinks.errors import SinkError
+from sinks.membership import AssignmentChanged, Halted, Membership
+from sinks.outcomes import OutcomeReader
+from sinks.record_rows import Record, Rows, alert_rows, rejected_rows, status_rows
+
+_log = structlog.get_logger("sink")
+
+#: Records held at most before an insert, whatever the time.
+_MAX_RECORDS: Final = 20_000
+_PUBLISH_TIMEOUT_S: Final = 60.0
+
+
+class RecordsWriter:
+    """Writes the four topics of records. One thread."""
+
+    def __init__(
+        self,
+        config: SinkConfig,
+        connection: KafkaConnection,
+        topics: Topics,
+        open_database: Callable[[], Database],
+        clock: Clock,
+        halt: threading.Event,
+        metrics: SinkMetrics,
+        health: Health,
+        schemas: SchemaSource | None,
+    ) -> None:
+        self._config, self._topics, self._clock, self._halt = config, topics, clock, halt
+        self._metrics, self._health = metrics, health
+        self._logs = {topic: log_identity(connection, topic) for topic in (topics.events, topics.outcomes)}
+        self._outcomes = OutcomeReader(topics.outcomes, schemas)
+        self._producer = Producer(connection.librdkafka(enable_idempotence=True, acks="all"))
+        self._open_database = open_database
+        self._opened: Database | None = None
+        self._held: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        self._since: float | None = None
+        self._generation = 0
+        self._member = Membership(
+            config,
+            connection,
+            f"{topics.prefix}{config.group}.records",
+            [topics.outcomes, topics.rejected, topics.alerts, topics.status],
+            clock,
+            halt,
+            health,
+            assign=True,
+        )
+
+    def run(self) -> None:
+        """Write until told to stop. Raises SinkError and KafkaException for what waiting does not mend."""
+        try:
+            while not self._halt.is_set():
+                try:
+                    self._turn()
+                except AssignmentChanged:
+                    self._forget()
+        except Halted:
+            pass
+        finally:
+            self._member.close()
+            if self._opened is not None:
+                self._opened.close()
+
+    def _turn(self) -> None:
+        # 1. Collect.
+        messages = self._member.consume()
+        if self._member.generation != self._generation:
+            # What is held was not committed: whoever has its partitions now reads it again.
+            self._forget()
+            self._generation = self._member.generation
+        for message in messages:
+            self._hold(message)
+        now = self._clock.monotonic()
+        if messages and self._since is None:
+            self._since = now
+        held = sum(len(records) for records in self._held.values())
+        if self._since is not None and (held >= _MAX_RECORDS or now - self._since >= self._config.flush_s):
+            self._flush()
+
+    def _hold(self, message: Message) -> None:
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        assert topic is not None
+        assert partition is not None
+        assert offset is not None
+        record = Record(offset, message.key(), message.value(), message.timestamp()[1] * 1_000)
+        self._held[topic, partition].append(record)
+
+    def _flush(self) -> None:
+        now_us = self._clock.now_us()
+        tables: dict[str, list[pa.Table]] = defaultdict(list)
+        rejections: list[Rejection] = []
+        # 2. Decode, check, and say what was refused.
+        for (topic, partition), records in list(self._held.items()):
+            if topic == self._topics.outcomes:
+                # Nobody may be refused because the schema registry is away.
+                outcomes = self._member.patiently(
+                    f"the question for the schemas of {topic}",
+                    partial(self._outcomes.read, partition, records),
+                    "the schema registry",
+                )
+                tables["usage_outcomes"].append(outcomes.table)
+                rejections += outcomes.rejections
+            elif topic == self._topics.rejected:
+                tables["usage_rejected"].append(self._read(topic, rejected_rows(records, self._log_of, now_us)))
+            elif topic == self._topics.alerts:
+                tables["governance_alerts"].append(self._read(topic, alert_rows(records, now_us)))
+            else:
+                tables["governance_status"].append(self._read(topic, status_rows(records, now_us)))
+        self._publish(rejections)
+        # 3. Insert.
+        for table, parts in tables.items():
+            rows = pa.concat_tables(parts)
+            if rows.num_rows:
+                self._insert(table, rows)
+        # 4. Commit. Refused: the records are held, and the next turn tells whose they are.
+        ends = [
+            TopicPartition(topic, partition, records[-1].offset + 1)
+            for (topic, partition), records in self._held.items()
+        ]
+        if self._member.commit(ends):
+            self._forget()
+            self._health.progress()
+
+    def _read(self, topic: str, rows: Rows) -> pa.Table:
+        for unreadable in rows.unreadable:
+            _log.error("sink.unreadable", topic=topic, offset=unreadable.offset, reason=unreadable.reason)
+        return rows.table
+
+    def _publish(self, rejections: Sequence[Rejection]) -> None:
+        failed: list[KafkaError] = []
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                failed.append(error)
+
+        for rejection in rejections:
+            self._producer.produce(
+                self._topics.rejected,
+                rejection.model_dump_json().encode(),
+                key=f"{rejection.topic}:{rejection.partition}:{rejection.offset}:{rejection.index}".encode(),
+                on_delivery=delivered,
+            )
+            self._producer.poll(0)
+        if rejections and (self._producer.flush(_PUBLISH_TIMEOUT_S) or failed):
+            why = failed[0].str() if failed else f"no answer in {_PUBLISH_TIMEOUT_S:.0f} s"
+            raise SinkError(
+                f"{len(rejections)} refused outcomes could not be written to {self._topics.rejected}: {why}. "
+                "Nothing was committed: they are read again at the next start"
+            )
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        began = self._clock.monotonic()
+        self._member.patiently(f"{rows.num_rows} rows of {table}", lambda: self._database().insert(table, rows))
+        self._metrics.insert_seconds.labels(table).observe(self._clock.monotonic() - began)
+        self._metrics.inserts.labels(table, "ok").inc()
+        self._metrics.rows.labels(table).inc(rows.num_rows)
+
+    def _log_of(self, topic: str) -> str:
+        return self._logs.get(topic, self._logs[self._topics.events])
+
+    def _forget(self) -> None:
+        self._held, self._since = defaultdict(list), None
+
+    def _database(self) -> Database:
+        if self._opened is None:
+            self._opened = self._open_database()
+        return self._opened

@@ -1,0 +1,113 @@
+"""In: Kafka topics. Out: rows in ClickHouse. The whole sink role: migrate, then write until told to stop.
+
+Two threads, each with a database client of its own: this one writes `usage.enriched`, the other the four topics of
+records. When one fails the other is told to stop, and the first failure is raised.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from runtime.clock import Clock
+from runtime.connection import KafkaConnection
+from runtime.health import Health
+from runtime.metrics import SinkMetrics
+from schemas.decoding import SchemaSource
+from schemas.topics import Topics
+from sinks.config import ClickHouseTarget, SinkConfig
+from sinks.database import Database
+from sinks.enriched_writer import EnrichedWriter
+from sinks.errors import SinkError, verdict
+from sinks.migrate import has_access_control, migrate
+from sinks.records_writer import RecordsWriter
+from sinks.retention import apply_retention
+
+_log = structlog.get_logger("sink")
+
+
+def run_sink(
+    config: SinkConfig,
+    connection: KafkaConnection,
+    topics: Topics,
+    target: ClickHouseTarget,
+    clock: Clock,
+    halt: threading.Event,
+    registry: CollectorRegistry,
+    health: Health,
+    schemas: SchemaSource | None,
+) -> None:
+    """Write until `halt` is set. Raises on a fatal error: data that ClickHouse refuses, an edited migration, lost
+    topics.
+    """
+    metrics = SinkMetrics(registry)
+    if config.migrate:
+        prepare(config, target, clock, halt, health)
+    if halt.is_set():
+        return
+    open_database = partial(Database.open, target, compression=config.compression)
+    both = threading.Event()
+    events = EnrichedWriter(config, connection, topics, open_database, clock, both, metrics, health)
+    records = RecordsWriter(config, connection, topics, open_database, clock, both, metrics, health, schemas)
+    failures: list[Exception] = []
+
+    def guarded(writer: EnrichedWriter | RecordsWriter) -> None:
+        try:
+            writer.run()
+        except Exception as error:  # noqa: BLE001 - raised again below, in the thread that asked
+            failures.append(error)
+        finally:
+            both.set()
+
+    threads = [
+        threading.Thread(target=guarded, args=(writer,), name=name)
+        for name, writer in (("sink-events", events), ("sink-records", records))
+    ]
+    for thread in threads:
+        thread.start()
+    while not halt.is_set() and not both.wait(0.2):
+        pass
+    both.set()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def prepare(
+    config: SinkConfig, target: ClickHouseTarget, clock: Clock, halt: threading.Event, health: Health | None = None
+) -> None:
+    """Make the database, its tables and views, and their TTLs what they should be. Waits for a ClickHouse that is
+    away.
+    """
+    wait_s = config.retry_first_s
+    while not halt.is_set():
+        try:
+            with Database.open(target, create=True) as database:
+                done = migrate(database, clock, has_access_control=has_access_control(database))
+                changed = apply_retention(database, config.retention)
+        except SinkError:
+            raise
+        except Exception as error:
+            if verdict(error) != "transient":
+                raise SinkError(f"ClickHouse at {_where(target)} does not take the schema: {error}") from error
+            if health is not None:
+                health.failing(f"ClickHouse at {_where(target)} does not answer: {error}")
+            _log.warning("sink.waiting", what="the schema", retry_in_s=wait_s, error=str(error))
+            halt.wait(wait_s)
+            wait_s = min(wait_s * 2, config.retry_cap_s)
+            continue
+        for migration in done:
+            _log.info("sink.migrated", version=migration.version, name=migration.name)
+        if changed:
+            _log.info("sink.retention", tables=changed)
+        return
+
+
+def _where(target: ClickHouseTarget) -> str:
+    return (
+        str(target.chdb_path) if target.chdb_path is not None else f"{target.host}:{target.port or 'its default port'}"
+    )
