@@ -1,4 +1,4 @@
-"""Row counts and dates in; enriched Arrow tables, and the Kafka messages of source ranges as enrich would write them, out."""
+"""Row counts and dates in; enriched Arrow tables, and the messages of source ranges as enrich writes them, out."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def default_of(field: pa.Field, rows: int) -> pa.Array:
 
 
 def enriched_table(rows: int, *, partition: int = 0, first: int = 0, **columns: Any) -> pa.Table:
-    """`rows` accepted events from offset `first` on, one message each; `columns` are sequences or one value for all rows."""
+    """`rows` accepted events from offset `first` on, one message each; `columns`: sequences, or one value for all rows."""
     offsets = np.arange(first, first + rows)
     given: dict[str, Any] = {
         "src_partition": partition,
@@ -190,7 +190,7 @@ class BlockMessage:
 
 
 def range_messages(table: pa.Table | None, source: SourceRange, parts: int = 1, **ledger: Any) -> list[BlockMessage]:
-    """The messages of one range: its table cut into `parts`, the ledger row on the first; None: a range without rows."""
+    """The messages of one range: its table in `parts`, the ledger row on the first; None: a range without rows."""
     row = ledger_of(table, source, **ledger)
     messages = []
     for part in range(parts):
@@ -199,6 +199,6 @@ def range_messages(table: pa.Table | None, source: SourceRange, parts: int = 1, 
             low, high = table.num_rows * part // parts, table.num_rows * (part + 1) // parts
             value = block_bytes(table.slice(low, high - low))
         place = SourceRange(source.partition, source.first, source.next, part, parts)
-        headers = [version_header(), place.header(), *([row.header()] if part == 0 else [])]
+        headers: Headers = [version_header(), place.header(), *([row.header()] if part == 0 else [])]
         messages.append(BlockMessage(value, headers))
     return messages

@@ -1,0 +1,44 @@
+"""`streamgauge doctor`: is everything in place, and what to do if not."""
+
+from __future__ import annotations
+
+import typer
+
+from streamgauge.cli.options import Json, examples, settings_of
+
+
+def add(app: typer.Typer, panel: str) -> None:
+    app.command(
+        "doctor",
+        rich_help_panel=panel,
+        epilog=examples("streamgauge doctor", "streamgauge --config prod.toml doctor --json"),
+    )(command)
+
+
+def command(context: typer.Context, json: Json = False) -> None:
+    """Check that Kafka, the registry and ClickHouse can be reached, and that topics, counts and migrations are in
+    place.
+
+    Exits 1 if anything failed.
+    """
+    from dataclasses import asdict
+
+    from streamgauge.checks import examine
+    from streamgauge.cli.output import emit_json
+
+    findings = []
+    for finding in examine(settings_of(context)):
+        findings.append(finding)
+        if not json:
+            _tell(finding.check, finding.state, finding.found, finding.advice)
+    if json:
+        emit_json([asdict(finding) for finding in findings])
+    if any(finding.state == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _tell(check: str, state: str, found: str, advice: str) -> None:
+    color = {"ok": typer.colors.GREEN, "warning": typer.colors.YELLOW, "failed": typer.colors.RED}.get(state)
+    typer.echo(f"{typer.style(f'{state:<8}', fg=color)}  {check:<16}  {found}")
+    if advice:
+        typer.echo(f"{'':<8}  {'':<16}  → {advice}")

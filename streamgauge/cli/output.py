@@ -1,0 +1,99 @@
+"""In: rows. Out: a table where a person looks, plain JSON where a script does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import typer
+
+Align = Literal["left", "right"]
+
+
+def emit_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+
+def emit_line(value: Any) -> None:
+    """One JSON document on one line, at once: for `--follow`."""
+    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
+
+
+def print_table(
+    columns: Sequence[tuple[str, Align]],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str | None = None,
+    whole: Sequence[str] = (),
+) -> None:
+    """A table as wide as the terminal; without a terminal 100 columns. The columns named in `whole` are never
+    broken.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    out = console()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, expand=False)
+    for name, align in columns:
+        table.add_column(name, justify=align, overflow="fold", no_wrap=name in whole)
+    for row in rows:
+        table.add_row(*row)
+    if title is not None:
+        # Above the table rather than its title, which would be as narrow as the table is.
+        out.print(title, style="bold")
+    out.print(table)
+
+
+def console() -> Any:
+    """A console that does not cut lines short where there is no terminal."""
+    import shutil
+
+    from rich.console import Console
+
+    plain = Console(highlight=False)
+    return (
+        plain
+        if plain.is_terminal
+        else Console(highlight=False, width=max(100, shutil.get_terminal_size((100, 24)).columns))
+    )
+
+
+def amount(value: int, unit: str) -> str:
+    """A count in its unit, for people: nano-dollars as dollars with cents, counts with separators."""
+    if unit == "nanousd":
+        dollars, nano = divmod(abs(value), 1_000_000_000)
+        return f"{'-' if value < 0 else ''}${dollars:,}.{nano // 10_000_000:02d}"
+    return f"{value:,}"
+
+
+def short_amount(value: int, unit: str) -> str:
+    """The same within eight characters, for a table: cents only below $100, thousands and millions of counts
+    in short.
+    """
+    if unit == "nanousd":
+        return amount(value, unit) if abs(value) < 100_000_000_000 else f"${value / 1_000_000_000:,.0f}"
+    if abs(value) >= 1_000_000:
+        return f"{value / 1_000_000:,.1f}M"
+    return f"{value:,}"
+
+
+def cell(value: Any) -> str:
+    """One value of an answer: amounts without the zeros that their type adds, nothing for NULL."""
+    if isinstance(value, Decimal):
+        return f"{value:f}".rstrip("0").rstrip(".") if "." in f"{value:f}" else f"{value:f}"
+    return "" if value is None else str(value)
+
+
+def moment(value: datetime | None) -> str:
+    """UTC to the minute."""
+    return "" if value is None else value.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def bar(share: float, width: int = 8) -> str:
+    """A filled bar; beyond the whole it is full and ends in an arrow."""
+    full = min(width, round(max(share, 0.0) * width))
+    return "█" * full + "░" * (width - full) if share <= 1 else "█" * (width - 1) + "▶"

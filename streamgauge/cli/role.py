@@ -1,0 +1,126 @@
+"""In: a role and its settings. Out: the role as a process: logs, health, metrics, Kafka reached, signals heard; then
+the role's own loop.
+
+A wrong setting ends the process at once; an outage is waited out.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
+
+from prometheus_client import CollectorRegistry
+
+from runtime.admin import inspect_topics
+from runtime.clock import Clock, SystemClock
+from runtime.connection import KafkaConnection
+from runtime.endpoint import Endpoint
+from runtime.health import Health
+from runtime.logs import configure_logs
+from schemas.topics import Topics
+from streamgauge.reach import KafkaUnreachable, reach_kafka
+from streamgauge.registry import Registry, RegistryAccess
+from streamgauge.settings.convert import kafka_connection, reveal, topic_names
+
+if TYPE_CHECKING:
+    from schemas.decoding import SchemaSource
+    from streamgauge.settings import Settings
+
+RoleName = Literal["enrich", "agents", "sink"]
+
+
+class TopicsMissing(RuntimeError):
+    """A role cannot begin without its topics."""
+
+
+@dataclass(frozen=True)
+class Role:
+    """What every role's loop is handed."""
+
+    settings: Settings
+    connection: KafkaConnection
+    topics: Topics
+    clock: Clock
+    halt: threading.Event
+    registry: CollectorRegistry
+    health: Health
+    schemas: SchemaSource | None
+
+
+def run_role(name: RoleName, settings: Settings, body: Callable[[Role], None]) -> None:
+    """Run `body` until SIGTERM or SIGINT. Whatever it raises ends the process."""
+    configure_logs(settings.logs.level, settings.logs.form, role=name)
+    halt = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        halt.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    registry, health = CollectorRegistry(), Health(stall_s=settings.http.stall_s)
+    role = Role(
+        settings,
+        kafka_connection(settings, client_id=f"{settings.kafka.client_id}.{name}"),
+        topic_names(settings),
+        SystemClock(),
+        halt,
+        registry,
+        health,
+        schema_source(settings),
+    )
+    endpoint = Endpoint(health, registry, settings.http.host, settings.http.port) if settings.http.port else None
+    if endpoint is not None:
+        endpoint.start()
+    try:
+        if await_kafka(role):
+            _require_topics(role, name)
+            body(role)
+    finally:
+        if endpoint is not None:
+            endpoint.stop()
+
+
+def schema_source(settings: Settings) -> Registry | None:
+    """Who knows the schema ids of the Confluent framing; None where no registry is configured."""
+    registry = settings.registry
+    if registry.url is None:
+        return None
+    ca_file = str(registry.ca_file) if registry.ca_file else None
+    return Registry(RegistryAccess(registry.url, registry.username, reveal(registry.password), ca_file))
+
+
+def await_kafka(role: Role, step_s: float = 3.0) -> bool:
+    """Wait until the cluster answers; False when told to stop meanwhile. KafkaUnreachable where waiting does
+    not help.
+    """
+    import structlog
+
+    log = structlog.get_logger("start")
+    while not role.halt.is_set():
+        try:
+            reach_kafka(role.connection)
+            return True
+        except KafkaUnreachable as error:
+            if not error.waiting_helps:
+                raise
+            role.health.failing(str(error))
+            log.warning("kafka.waiting", why=str(error))
+        role.halt.wait(step_s)
+    return False
+
+
+def _require_topics(role: Role, name: RoleName) -> None:
+    """Raises TopicsMissing or PartitionMismatch: a worker that goes on without its topics is silently idle."""
+    # Topics of other roles may be hidden from this one by its access rights.
+    states = [
+        state
+        for state in inspect_topics(role.connection, role.topics)
+        if name in state.spec.readers or name in state.spec.writers
+    ]
+    missing = [state.name for state in states if state.action == "missing"]
+    if missing:
+        raise TopicsMissing(f"topics are missing ({', '.join(missing)}): create them with `streamgauge topics`")

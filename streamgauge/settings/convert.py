@@ -1,0 +1,168 @@
+"""In: settings. Out: what each room takes: connection, topics, ClickHouse target and each role's own configuration.
+
+The one place where settings become configuration, so that a setting and what it does can be read side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.connection import KafkaConnection, Sasl, Tls
+from schemas.topics import Topics
+from streamgauge.settings.loading import Settings
+from streamgauge.settings.unknown import SettingsError, variable_name
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from sinks.config import ClickHouseTarget, SinkConfig
+    from streams.agents.config import AgentsConfig
+    from streams.enrich.config import EnrichConfig
+
+
+def kafka_connection(settings: Settings, client_id: str | None = None) -> KafkaConnection:
+    """SettingsError when TLS or SASL is given by halves or a file cannot be read."""
+    kafka = settings.kafka
+    tls: Tls | None = None
+    if kafka.tls.enabled:
+        if (kafka.tls.cert_file is None) != (kafka.tls.key_file is None):
+            raise SettingsError("kafka.tls.cert_file and kafka.tls.key_file belong together: give both or neither")
+        tls = Tls(
+            ca_file=_readable("kafka.tls.ca_file", kafka.tls.ca_file),
+            cert_file=_readable("kafka.tls.cert_file", kafka.tls.cert_file),
+            key_file=_readable("kafka.tls.key_file", kafka.tls.key_file),
+            key_password=reveal(kafka.tls.key_password),
+            verify_hostname=kafka.tls.verify_hostname,
+        )
+    elif kafka.tls.ca_file or kafka.tls.cert_file or kafka.tls.key_file:
+        raise SettingsError(
+            "kafka.tls has files but kafka.tls.enabled is false: set it to true, or take the files away"
+        )
+    sasl: Sasl | None = None
+    if kafka.sasl.mechanism is not None:
+        password = reveal(kafka.sasl.password)
+        if not kafka.sasl.username or not password:
+            raise SettingsError(
+                f"kafka.sasl.mechanism is {kafka.sasl.mechanism} but the login is not complete: "
+                f"set kafka.sasl.username and the variable {variable_name(('kafka', 'sasl', 'password'))}"
+            )
+        sasl = Sasl(kafka.sasl.mechanism, kafka.sasl.username, password)
+    elif kafka.sasl.username or kafka.sasl.password:
+        raise SettingsError("kafka.sasl has a login but no mechanism: set kafka.sasl.mechanism, such as SCRAM-SHA-512")
+    return KafkaConnection(
+        kafka.bootstrap, tls, sasl, client_id or kafka.client_id, kafka.session_timeout_ms, kafka.fetch_wait_ms
+    )
+
+
+def topic_names(settings: Settings) -> Topics:
+    return Topics(settings.topics.prefix, settings.topics.event_partitions, settings.topics.tally_partitions)
+
+
+def user_key(settings: Settings) -> bytes:
+    """The key of the user hash. SettingsError when there is none: a made-up one would split every person in two."""
+    key = reveal(settings.enrich.user_key)
+    if key is None:
+        raise SettingsError(
+            f"the environment variable {variable_name(('enrich', 'user_key'))} is not set: it keys the hash that "
+            "stands for user ids; make one with `openssl rand -hex 32`, keep it secret and never change it"
+        )
+    return key.encode()
+
+
+def enrich_config(settings: Settings) -> EnrichConfig:
+    from streams.enrich.config import EnrichConfig
+
+    enrich = settings.enrich
+    return EnrichConfig(
+        user_key=user_key(settings),
+        group=f"{settings.topics.prefix}streamgauge.enrich",
+        batch_messages=enrich.batch_messages,
+        poll_ms=enrich.poll_ms,
+        lateness_s=enrich.lateness_s,
+        dedupe_horizon_s=enrich.dedupe_horizon_s,
+        dedupe_max_ids=enrich.dedupe_max_ids,
+        tag_keys=enrich.tag_keys,
+        provisional_input_usd_per_mtok=enrich.provisional_input_usd_per_mtok,
+        provisional_output_usd_per_mtok=enrich.provisional_output_usd_per_mtok,
+    )
+
+
+def agents_config(settings: Settings) -> AgentsConfig:
+    from streams.agents.config import AgentsConfig
+    from streams.agents.spikes.policy import SpikePolicy
+
+    spikes = settings.agents.spikes
+    policy = SpikePolicy(enabled=spikes.enabled)
+    if spikes.excess_per_hour_usd is not None:
+        policy = replace(policy, excess_per_hour=_nano(spikes.excess_per_hour_usd))
+    if spikes.excess_total_usd is not None:
+        policy = replace(policy, excess_total=_nano(spikes.excess_total_usd))
+    return AgentsConfig(
+        group=f"{settings.topics.prefix}streamgauge.agents",
+        settle_ms=settings.agents.settle_ms,
+        checkpoint_s=settings.agents.checkpoint_s,
+        historical_after_s=settings.agents.historical_after_s,
+        web_port=settings.agents.web_port or None,
+        spikes=policy,
+    )
+
+
+def sink_config(settings: Settings) -> SinkConfig:
+    from sinks.config import Retention, SinkConfig
+
+    return SinkConfig(
+        flush_s=settings.sink.flush_s,
+        flush_rows=settings.sink.flush_rows,
+        retention=Retention(**settings.clickhouse.retention.model_dump()),
+        migrate=settings.sink.migrate,
+    )
+
+
+def clickhouse_target(settings: Settings, *, analyst: bool = False) -> ClickHouseTarget:
+    """Where ClickHouse is, for the sink or (`analyst`) for reading alone."""
+    from sinks.config import ClickHouseTarget, ClickHouseTls
+
+    clickhouse = settings.clickhouse
+    tls: ClickHouseTls | None = None
+    if clickhouse.tls.enabled:
+        tls = ClickHouseTls(
+            ca_file=_readable("clickhouse.tls.ca_file", clickhouse.tls.ca_file),
+            cert_file=_readable("clickhouse.tls.cert_file", clickhouse.tls.cert_file),
+            key_file=_readable("clickhouse.tls.key_file", clickhouse.tls.key_file),
+            verify=clickhouse.tls.verify,
+        )
+    elif clickhouse.tls.ca_file or clickhouse.tls.cert_file or clickhouse.tls.key_file:
+        raise SettingsError(
+            "clickhouse.tls has files but clickhouse.tls.enabled is false: set it to true, or take the files away"
+        )
+    return ClickHouseTarget(
+        host=clickhouse.host,
+        port=clickhouse.port or None,
+        username=clickhouse.analyst_user if analyst else clickhouse.user,
+        password=reveal(clickhouse.analyst_password if analyst else clickhouse.password) or "",
+        database=clickhouse.database,
+        tls=tls,
+    )
+
+
+def _nano(usd: Decimal) -> int:
+    """Whole nano-dollars."""
+    return int(usd * 1_000_000_000)
+
+
+def reveal(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
+
+
+def _readable(name: str, path: Path | None) -> str | None:
+    """The path as text. SettingsError when the file cannot be read: a client would only say that it failed."""
+    if path is None:
+        return None
+    try:
+        with path.open("rb"):
+            return str(path)
+    except OSError as error:
+        raise SettingsError(f"{name} is {str(path)!r}, which cannot be read: {error.strerror}") from error

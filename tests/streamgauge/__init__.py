@@ -1,0 +1,1 @@
+"""The face: settings, commands, apply, the local house and the demo."""
