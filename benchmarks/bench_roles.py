@@ -1,7 +1,7 @@
 """In: nothing. Out: CPU-seconds per million events of each role, as whole processes, one event per message and batched.
 
-Each role runs alone, as `streamgauge ROLE`, over the output of the one before it; its user and system time is read from
-the kernel between the moment it is ready and the moment its input is empty. Broker and ClickHouse are not counted.
+Each role runs as `streamgauge ROLE`, alone, over the output of the one before it; its user and system time is read from
+the kernel between the moment it is let go and the moment its input is empty. Broker and ClickHouse are not counted.
 
     python -m benchmarks.bench_roles                       a table
     python -m benchmarks.bench_roles --events 1000000 --write docs/measured.md
@@ -15,6 +15,7 @@ import os
 import platform
 import random
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -30,8 +31,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from schemas.control.budgets import Budget, Scope
+from schemas.status import BudgetStatus
 from schemas.usage import USAGE_COLUMNS
 from sources.bulk import BulkProducer
 from streamgauge.embedded.broker import EmbeddedBroker
@@ -48,8 +51,12 @@ MODELS = (
     ("anthropic", "claude-sonnet-4-5"),
     ("google", "gemini-2.5-pro"),
 )
-CHUNK = 50_000
+CHUNK = 25_000
+WARM_UP = 50_000
 DEADLINE_S = 900.0
+#: Longer than a role stands still while the others work.
+SESSION_MS = 240_000
+ORDER = ("enrich", "agents", "sink")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -154,57 +161,82 @@ def broker() -> Iterator[tuple[str, str]]:
 
 
 def measure(bootstrap: str, count: int, batch: int) -> list[Measured]:
-    """Fill `usage.events` with `count` events, `batch` to a message, then run each role alone until it is through."""
+    """CPU of each role for `count` events, `batch` to a message.
+
+    All roles run and have taken in WARM_UP events: imports, compiled schemas and migrations are start-up, paid once. Then
+    they are stopped in their tracks, the load is produced, and each is let go alone until its input is empty.
+    """
     framing = "one event per message" if batch == 1 else f"{batch} events per message"
+    sessions = {"STREAMGAUGE_KAFKA__SESSION_TIMEOUT_MS": str(SESSION_MS)}
     with (
         tempfile.TemporaryDirectory() as folder,
-        TestHouse(bootstrap, Path(folder), f"bench{random.randrange(10**9)}.", partitions=(12, 16)) as house,
+        TestHouse(
+            bootstrap,
+            Path(folder),
+            f"bench{random.randrange(10**9)}.",
+            partitions=(12, 16),
+            environment=sessions,
+        ) as house,
     ):
         house.apply(*budgets())
-        with BulkProducer(house.connection, house.topics.events, batch=batch) as producer:
-            for table in events(count):
-                producer.send(table)
-        done = {
-            "enrich": ("streamgauge_enrich_events_total", count),
-            "agents": ("streamgauge_agents_tally_rows_total", None),
-            "sink": ("streamgauge_sink_rows_total", None),
-        }
+        house.start()
+        load = events(WARM_UP + count)
+        send(house, load, WARM_UP, batch)
+        for name in ORDER:
+            _await(house, name, WARM_UP)
+        for name in ORDER:
+            os.kill(house.roles[name].pid, signal.SIGSTOP)
+        send(house, load, count, batch)
         results = []
-        for name, (counter, wanted) in done.items():
-            role = house.roles[name]
-            role.start(house.environment())
-            # The interpreter, the libraries and the migrations are start-up, paid once: counted from readiness on.
-            wait_for(lambda role=role: role.readiness().ok or not role.alive, 120, f"{name} to be ready")  # type: ignore[misc]
-            pid = role.pid
+        for name in ORDER:
+            pid = house.roles[name].pid
             before, began = cpu_seconds(pid), time.monotonic()
-            cpu, wall = _until_through(house, role, name, counter, wanted, count, began)
-            print(f"  {name}: {cpu - before:.2f} CPU-s, {wall:.1f} s", file=sys.stderr)
-            results.append(Measured(name, framing, count, cpu - before, wall))
-            role.stop()
+            os.kill(pid, signal.SIGCONT)
+            _await(house, name, WARM_UP + count)
+            cpu, wall = cpu_seconds(pid) - before, time.monotonic() - began
+            print(f"  {name}, {framing}: {cpu:.2f} CPU-s, {wall:.1f} s", file=sys.stderr)
+            results.append(Measured(name, framing, count, cpu, wall))
         return results
 
 
-def _until_through(
-    house: TestHouse, role: RoleProcess, name: str, counter: str, wanted: int | None, count: int, began: float
-) -> tuple[float, float]:
-    """(CPU-seconds so far, wall seconds) when the role has taken in everything: its figure stands still at the end."""
-    pid, last, still_since = role.pid, -1.0, time.monotonic()
-    cpu = cpu_seconds(pid)
-    while time.monotonic() - began < DEADLINE_S:
+def send(house: TestHouse, load: Iterator[pa.Table], count: int, batch: int) -> None:
+    """Produce the next `count` events of the load."""
+    with BulkProducer(house.connection, house.topics.events, batch=batch) as producer:
+        while count > 0:
+            count -= producer.send(next(load))
+
+
+def _await(house: TestHouse, name: str, count: int) -> None:
+    """Wait until a role has taken in the first `count` events, by its own account or by ClickHouse's."""
+    role = house.roles[name]
+
+    def through() -> bool:
         if not role.alive:
             raise SystemExit(f"{name} ended by itself:\n{role.log_tail(20)}")
-        seen = metric(role, counter)
-        if seen != last:
-            last, still_since, cpu = seen, time.monotonic(), cpu_seconds(pid)
-        reached = seen >= wanted if wanted is not None else time.monotonic() - still_since > 5 and seen > 0
-        if name == "sink":
-            reached = house.query("SELECT sum(enriched) FROM usage_ledger FINAL")[0][0] >= count
-        if reached:
-            return (
-                (cpu_seconds(pid), time.monotonic() - began) if wanted or name == "sink" else (cpu, still_since - began)
-            )
-        time.sleep(0.1)
-    raise SystemExit(f"{name} was not through after {DEADLINE_S:.0f} s: {counter} is {last}")
+        if name == "enrich":
+            return metric(role, "streamgauge_enrich_events_total") >= count
+        if name == "agents":
+            return calls_counted(house) >= count
+        return bool(house.query("SELECT sum(read) FROM usage_ledger FINAL")[0][0] >= count)
+
+    wait_for(through, DEADLINE_S, f"{name} to take in {count:,} events")
+
+
+def calls_counted(house: TestHouse) -> int:
+    """Calls in the status of the budget for everybody: what the agents have folded, judged and committed."""
+    newest: dict[bytes, int] = {}
+    consumer = Consumer(house.connection.consumer("benchmark", enable_partition_eof=True))
+    consumer.assign([TopicPartition(house.topics.status, 0, OFFSET_BEGINNING)])
+    try:
+        while True:
+            for message in consumer.consume(10_000, 0.5):
+                if message.error() is not None:
+                    return sum(newest.values())
+                key, value = message.key(), message.value()
+                if key is not None and key.startswith(b"all-day"):
+                    newest[key] = BudgetStatus.model_validate_json(value).calls if value else 0
+    finally:
+        consumer.close()
 
 
 def report(results: list[Measured], where: str, count: int) -> str:
@@ -219,7 +251,7 @@ def report(results: list[Measured], where: str, count: int) -> str:
         "# Measured",
         "",
         "CPU-seconds (user + system, whole process) that each role needs for a million events; broker and ClickHouse",
-        "excluded. Each role ran alone over the output of the one before it.",
+        f"excluded. Each role was warmed up with {WARM_UP:,} events, then ran alone over the output of the one before it.",
         "",
         f"Machine: {machine}; broker: {where} on the same machine; {versions}. {load}.",
         "",

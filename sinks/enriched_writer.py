@@ -188,9 +188,9 @@ class EnrichedWriter:
             return True
         raise SinkError(
             f"{self._topic} partition {chain.partition}: source offsets {chain.applied} to {block.source.first - 1} "
-            f"are not in ClickHouse and no longer on the topic (met at offset {block.first_offset}). If its retention took "
-            "them, start the sink once with accept_gaps (STREAMGAUGE_SINK__ACCEPT_GAPS=true): it goes on behind them, and "
-            "`streamgauge reconcile` names what is missing"
+            f"are not in ClickHouse and no longer on the topic (met at offset {block.first_offset}). If its retention "
+            "took them, start the sink once with accept_gaps (STREAMGAUGE_SINK__ACCEPT_GAPS=true): it goes on behind, "
+            "and `streamgauge reconcile` names what is missing"
         )
 
     def _restart(self, chain: Chain) -> None:

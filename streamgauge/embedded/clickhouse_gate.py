@@ -1,9 +1,9 @@
 """In: a query of somebody who may only read. Out: nothing, or the refusal.
 
 `readonly = 1` of the engine stops writes, table functions that reach out and changes of settings. Measured on chdb 4.4,
-it does not stop what an embedded engine takes for the user's own machine: the function `file()`, INTO OUTFILE, KILL QUERY,
-DESCRIBE of a remote table, and several statements in one text. Those are refused here by the engine's own parse tree,
-before anything is run: only known kinds of statements, and only known table functions.
+it does not stop what an embedded engine takes for the user's own machine: the function `file()`, INTO OUTFILE, KILL
+QUERY, DESCRIBE of a remote table, and several statements in one text. Those are refused here by the engine's own parse
+tree, before anything is run: only known kinds of statements, and only known table functions.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_a_trace_becomes_rows_totals_and_budget_states(house: TestHouse, tmp_pat
     assert sum(calls for calls, _ in by_team.values()) == CALLS
     expected = {f"{team}-month": tokens for team, (_, tokens) in by_team.items()} | {"platform-day": CALLS}
     used = "SELECT budget_id, used FROM governance_status FINAL WHERE state != 'retired'"
-    wait_for(lambda: dict(house.query(used)) == expected, 60, f"budgets to stand at {expected}")
+    wait_for(lambda: dict(map(tuple, house.query(used))) == expected, 60, f"budgets to stand at {expected}")
 
     levels = Counter(
         (budget, level)
@@ -87,4 +87,4 @@ def test_a_trace_becomes_rows_totals_and_budget_states(house: TestHouse, tmp_pat
     wait_for(lambda: house.query(ledger)[0][0] == 2 * CALLS, 60, "the second replay in the ledger")
     assert tuple(house.query(ledger)[0]) == (2 * CALLS, CALLS, CALLS, 0)
     assert tuple(house.query(count)[0]) == (CALLS, inputs, outputs)
-    assert dict(house.query(used)) == expected
+    assert dict(map(tuple, house.query(used))) == expected

@@ -10,6 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
+from urllib3.exceptions import InsecureRequestWarning
 
 from runtime.connection import KafkaConnection
 from streamgauge.asking import ClickHouseUnreachable, open_database
@@ -201,7 +202,8 @@ def ask(port: int, **variables: object) -> int:
 def test_clickhouse_over_tls(clickhouse: EmbeddedClickHouse, certificates: Certificates) -> None:
     with TlsDoor(clickhouse.port, certificates) as door:
         assert ask(door.port, TLS__CA_FILE=certificates.ca) == 42
-        assert ask(door.port, TLS__VERIFY="false") == 42
+        with pytest.warns(InsecureRequestWarning):
+            assert ask(door.port, TLS__VERIFY="false") == 42
         with pytest.raises(ClickHouseUnreachable, match=r"clickhouse\.tls"):
             ask(door.port, TLS__CA_FILE=certificates.other_ca)
 

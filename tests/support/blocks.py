@@ -40,7 +40,7 @@ def default_of(field: pa.Field, rows: int) -> pa.Array:
 
 
 def enriched_table(rows: int, *, partition: int = 0, first: int = 0, **columns: Any) -> pa.Table:
-    """`rows` accepted events from offset `first` on, one message each; `columns`: sequences, or one value for all rows."""
+    """`rows` accepted events from offset `first` on, one message each; `columns`: sequences, or one value for all."""
     offsets = np.arange(first, first + rows)
     given: dict[str, Any] = {
         "src_partition": partition,

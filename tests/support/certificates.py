@@ -43,7 +43,14 @@ def make_certificates(folder: Path, server_name: str = "IP:127.0.0.1") -> Certif
 def _authority(folder: Path, name: str) -> None:
     _openssl(
         *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN=test {name}"),
-        *("-addext", "keyUsage=critical,keyCertSign", "-keyout", folder / f"{name}.key", "-out", folder / f"{name}.pem"),
+        *(
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+            "-keyout",
+            folder / f"{name}.key",
+            "-out",
+            folder / f"{name}.pem",
+        ),
     )
 
 
@@ -51,7 +58,18 @@ def _signed(folder: Path, name: str, alternative: str, usage: str) -> None:
     extensions = folder / f"{name}.ext"
     extensions.write_text(f"subjectAltName={alternative}\nextendedKeyUsage={usage}\n", encoding="utf-8")
     request = folder / f"{name}.csr"
-    _openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key", "-out", request)
+    _openssl(
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        f"/CN={name}",
+        "-keyout",
+        folder / f"{name}.key",
+        "-out",
+        request,
+    )
     _openssl(
         *("x509", "-req", "-in", request, "-CA", folder / "ca.pem", "-CAkey", folder / "ca.key", "-CAcreateserial"),
         *("-days", "2", "-extfile", extensions, "-out", folder / f"{name}.pem"),

@@ -50,7 +50,9 @@ class SecureKafka(ApacheKafka):
         doors = "".join(f",{name}://{self.address(name)}" for name in LISTENERS)
         properties["listeners"] += doors
         properties["advertised.listeners"] += doors
-        properties["listener.security.protocol.map"] += "".join(f",{name}:{spoken}" for name, spoken in LISTENERS.items())
+        properties["listener.security.protocol.map"] += "".join(
+            f",{name}:{spoken}" for name, spoken in LISTENERS.items()
+        )
         properties |= {
             "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
             "ssl.keystore.type": "PEM",
@@ -62,8 +64,7 @@ class SecureKafka(ApacheKafka):
         }
         for name in ("login", "bare"):
             properties[f"listener.name.{name}.plain.sasl.jaas.config"] = (
-                "org.apache.kafka.common.security.plain.PlainLoginModule required "
-                f'user_{USER}="{PASSWORD}";'
+                f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
             )
             for mechanism in ("scram-sha-256", "scram-sha-512"):
                 properties[f"listener.name.{name}.{mechanism}.sasl.jaas.config"] = (

@@ -111,7 +111,7 @@ def test_a_late_row_reaches_the_windows_that_are_still_whole() -> None:
 
 
 def script() -> list[TallyMessage]:
-    """Two input partitions over three days, with repeats, parts, late rows, heartbeats, crossings and a period's end."""
+    """Two input partitions over three days, with repeats, parts, late rows, heartbeats, and a period's end."""
     messages: list[TallyMessage] = []
     day = us("2026-11-29T00:00:00+00:00")
     first = [0, 0]

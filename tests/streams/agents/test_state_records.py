@@ -81,9 +81,8 @@ def deltas(count: int) -> dict[str, bytes]:
     records: dict[str, bytes] = {}
     for sequence in range(count):
         table = sums_table(np.array([sequence], np.uint64), np.ones((1, 2), np.int64))
-        for key, value in write_checkpoint(sequence, sequence == 0, {}, {"day": table}, []):
-            if value is not None:
-                records[key] = value
+        written = write_checkpoint(sequence, sequence == 0, {}, {"day": table}, [])
+        records |= {key: value for key, value in written if value is not None}
     return records
 
 
