@@ -163,8 +163,8 @@ def broker() -> Iterator[tuple[str, str]]:
 def measure(bootstrap: str, count: int, batch: int) -> list[Measured]:
     """CPU of each role for `count` events, `batch` to a message.
 
-    All roles run and have taken in WARM_UP events: imports, compiled schemas and migrations are start-up, paid once. Then
-    they are stopped in their tracks, the load is produced, and each is let go alone until its input is empty.
+    All roles run and have taken in WARM_UP events: imports, compiled schemas and migrations are start-up, paid once.
+    Then they are stopped in their tracks, the load is produced, and each is let go alone until its input is empty.
     """
     framing = "one event per message" if batch == 1 else f"{batch} events per message"
     sessions = {"STREAMGAUGE_KAFKA__SESSION_TIMEOUT_MS": str(SESSION_MS)}
@@ -251,7 +251,7 @@ def report(results: list[Measured], where: str, count: int) -> str:
         "# Measured",
         "",
         "CPU-seconds (user + system, whole process) that each role needs for a million events; broker and ClickHouse",
-        f"excluded. Each role was warmed up with {WARM_UP:,} events, then ran alone over the output of the one before it.",
+        f"excluded. Each role was warmed up with {WARM_UP:,} events, then ran alone over what the one before it wrote.",
         "",
         f"Machine: {machine}; broker: {where} on the same machine; {versions}. {load}.",
         "",

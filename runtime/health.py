@@ -8,6 +8,7 @@ holding partitions that it does not read, is not alive, whatever its threads do.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.clock import Clock, SystemClock
@@ -38,6 +39,12 @@ class Health:
         self._idle = False
         self._ready = False
         self._failing: str | None = None
+        self._parts: dict[str, Health] = {}
+
+    def part(self, name: str) -> Health:
+        """A health of its own for one thread of the role: the role is alive and ready only if every part is."""
+        with self._lock:
+            return self._parts.setdefault(name, Health(self._clock, self._stall_s))
 
     def progress(self) -> None:
         """Offsets advanced: what failed before is over."""
@@ -60,7 +67,29 @@ class Health:
             self._failing = why
 
     def liveness(self) -> Verdict:
-        """Alive: progress or an empty input within `stall_s`."""
+        """Alive: progress or an empty input within `stall_s`, in every part where the role has parts."""
+        parts = self._of_parts(Health.liveness)
+        return self._liveness() if parts is None else parts
+
+    def readiness(self) -> Verdict:
+        """Ready: started up, not failing and alive, in every part where the role has parts."""
+        parts = self._of_parts(Health.readiness)
+        return self._readiness() if parts is None else parts
+
+    def _of_parts(self, ask: Callable[[Health], Verdict]) -> Verdict | None:
+        """The first bad verdict among the parts, else one that names them all; None without parts."""
+        with self._lock:
+            parts = dict(self._parts)
+        if not parts:
+            return None
+        verdicts = {name: ask(part) for name, part in parts.items()}
+        told = {name: f"{name}: {verdict.reason}" for name, verdict in verdicts.items()}
+        bad = [name for name, verdict in verdicts.items() if not verdict.ok]
+        if bad:
+            return Verdict(False, "; ".join(told[name] for name in bad))
+        return Verdict(True, "; ".join(told.values()), all(verdict.idle for verdict in verdicts.values()))
+
+    def _liveness(self) -> Verdict:
         with self._lock:
             still = self._clock.monotonic() - self._moved_at
             why = f"; waiting because {self._failing}" if self._failing else ""
@@ -68,9 +97,8 @@ class Health:
                 return Verdict(False, f"no progress for {still:.0f} s (limit {self._stall_s:.0f} s){why}")
             return Verdict(True, f"{'input empty' if self._idle else 'progress'} {still:.0f} s ago{why}", self._idle)
 
-    def readiness(self) -> Verdict:
-        """Ready: started up, not failing and alive."""
-        alive = self.liveness()
+    def _readiness(self) -> Verdict:
+        alive = self._liveness()
         with self._lock:
             if not self._ready:
                 return Verdict(False, self._failing or "starting: partitions or state are not there yet")

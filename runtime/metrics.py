@@ -127,6 +127,12 @@ class SinkMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.unreadable = Counter(
+            "streamgauge_sink_unreadable_total",
+            "Rejections, alerts and statuses that this version cannot read, by topic.",
+            ["topic"],
+            registry=registry,
+        )
         self.skipped = Counter(
             "streamgauge_sink_skipped_blocks_total", "Blocks that the ledger already held.", registry=registry
         )

@@ -133,7 +133,7 @@ def read_ledger(headers: GivenHeaders) -> LedgerRow:
 
 
 def _read(kind: type[_Value], headers: GivenHeaders, name: str) -> _Value:
-    """Fields that a newer writer added are passed over, and those that an older one lacks have their default: versions N
+    """Fields that a newer writer added are passed over, those that an older one lacks have their default: versions N
     and N+1 run side by side during an upgrade.
     """
     raw = _find(headers, name)

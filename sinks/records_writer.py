@@ -159,6 +159,7 @@ class RecordsWriter:
 
     def _read(self, topic: str, rows: Rows) -> pa.Table:
         for unreadable in rows.unreadable:
+            self._metrics.unreadable.labels(topic).inc()
             _log.error("sink.unreadable", topic=topic, offset=unreadable.offset, reason=unreadable.reason)
         return rows.table
 

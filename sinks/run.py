@@ -50,8 +50,10 @@ def run_sink(
         return
     open_database = partial(Database.open, target, compression=config.compression)
     both = threading.Event()
-    events = EnrichedWriter(config, connection, topics, open_database, clock, both, metrics, health)
-    records = RecordsWriter(config, connection, topics, open_database, clock, both, metrics, health, schemas)
+    events = EnrichedWriter(config, connection, topics, open_database, clock, both, metrics, health.part("events"))
+    records = RecordsWriter(
+        config, connection, topics, open_database, clock, both, metrics, health.part("records"), schemas
+    )
     failures: list[Exception] = []
 
     def guarded(writer: EnrichedWriter | RecordsWriter) -> None:

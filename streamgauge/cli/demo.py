@@ -17,9 +17,7 @@ def add(app: typer.Typer, panel: str) -> None:
     app.command(
         "demo",
         rich_help_panel=panel,
-        epilog=examples(
-            "streamgauge demo", "streamgauge demo --report report.json", "streamgauge demo --seed 7 --events 50000"
-        ),
+        epilog=examples("streamgauge demo", "streamgauge demo --report report.json", "streamgauge demo --seed 7"),
     )(command)
 
 
@@ -28,7 +26,6 @@ def command(
         Path | None, typer.Option("--report", help="Also write the report as JSON to this file.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the fleet: another seed, another month.")] = 1,
-    events: Annotated[int, typer.Option(min=2_000, max=5_000_000, help="About how many events to send.")] = 400_000,
     seconds: Annotated[
         float, typer.Option(min=0, max=3_600, help="Over how long to send them; 0: as fast as it goes.")
     ] = 75.0,
@@ -37,8 +34,7 @@ def command(
     """Start a house of its own, send it a month of seeded usage with planted incidents, and compare what it found.
 
     Touches nothing that runs: ports are free ones, data lie in a temporary folder. Exits 0 only if every event is
-    accounted
-    for, every planted incident has its alert, and at most two pages match nothing.
+    accounted for, every planted incident has its alert, and at most two pages match nothing.
     """
     from streamgauge.cli.output import emit_json
     from streamgauge.demo.story import DemoPlan, run_demo
@@ -54,7 +50,7 @@ def command(
         # A report that cannot be written is worth knowing before, not after.
         report.touch()
     with SilentView() if json else LiveView() if sys.stdout.isatty() else PlainView() as view:
-        found = run_demo(DemoPlan(seed, events, seconds), view)
+        found = run_demo(DemoPlan(seed=seed, send_s=seconds), view)
     if report is not None:
         import json as json_module
 

@@ -53,9 +53,9 @@ class DemoError(RuntimeError):
 class DemoPlan:
     """`send_s`: over how many seconds the month is spread."""
 
-    seed: int
-    events: int
-    send_s: float
+    seed: int = 1
+    events: int = 400_000
+    send_s: float = 75.0
     days: int = 30
 
 

@@ -156,8 +156,12 @@ class Shard:
         return force or waited
 
     def _tables(self) -> dict[str, SumTable]:
-        tables: dict[str, SumTable] = {str(name): table for name, table in self.windows.tables.items()}
-        return tables | {"budget": self.budgets.totals.table, "bucket": self.spikes.buckets.table}
+        return {
+            **{str(name): table for name, table in self.windows.tables.items()},
+            "budget": self.budgets.totals.table,
+            "quarter": self.budgets.quarters.table,
+            "bucket": self.spikes.buckets.table,
+        }
 
     def _names(self) -> dict[str, Names]:
         return {"teams": self.teams, "classes": self.classes, "budgets": self.budgets.totals.names}

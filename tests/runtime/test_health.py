@@ -94,3 +94,21 @@ def test_a_port_in_use_is_one_sentence(health: Health) -> None:
         pytest.raises(EndpointError, match=rf"port {first.port} of 127.0.0.1 .* in use: set http.port"),
     ):
         Endpoint(health, CollectorRegistry(), "127.0.0.1", first.port)
+
+
+def test_a_role_with_parts_is_as_well_as_its_worst_part() -> None:
+    clock = FixedClock()
+    health = Health(clock, stall_s=60)
+    events, records = health.part("events"), health.part("records")
+    records.ready(True)
+    records.idle()
+    assert not health.readiness().ok
+    events.ready(True)
+    assert health.readiness().ok
+    clock.advance(61_000_000)
+    records.progress()
+    assert not health.liveness().ok
+    assert "events: no progress for 61 s" in health.liveness().reason
+    events.idle()
+    records.idle()
+    assert health.liveness().idle

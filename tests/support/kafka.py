@@ -169,7 +169,8 @@ class ApacheKafka:
         }
         self._properties_path.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         command = [*self._java(jars, heap_mb=128), "kafka.tools.StorageTool", "format"]
-        command += ["--cluster-id", self.cluster_id, "--config", str(self._properties_path)]
+        # In one word: a random id may begin with a dash.
+        command += [f"--cluster-id={self.cluster_id}", "--config", str(self._properties_path)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise BrokerStartError(f"Apache Kafka could not format {self._dir}:\n{(done.stdout + done.stderr)[-2000:]}")

@@ -12,7 +12,9 @@ from tests.support.certificates import Certificates
 
 
 class TlsDoor:
-    """`with TlsDoor(port, certificates) as door:` gives `door.port`; `mutual`: a client without a certificate is refused."""
+    """`with TlsDoor(port, certificates) as door:` gives `door.port`; `mutual`: a client without a certificate is
+    refused.
+    """
 
     def __init__(self, target_port: int, certificates: Certificates, *, mutual: bool = False) -> None:
         self._target_port = target_port
