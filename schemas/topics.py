@@ -14,7 +14,10 @@ DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One topic. `retention_ms` None: kept by compaction. `purpose` is a sentence for people."""
+    """One topic. `retention_ms` None: kept by compaction. `purpose` is a sentence for people.
+
+    `keeps_history_ms`: how long compaction leaves superseded records alone.
+    """
 
     name: str
     count: Count
@@ -24,6 +27,7 @@ class TopicSpec:
     writers: tuple[Role, ...]
     readers: tuple[Role, ...]
     purpose: str
+    keeps_history_ms: int = 0
 
     def config(self) -> dict[str, str]:
         """The topic's Kafka configuration."""
@@ -34,6 +38,8 @@ class TopicSpec:
         }
         if self.append_time:
             config["message.timestamp.type"] = "LogAppendTime"
+        if self.keeps_history_ms:
+            config["min.compaction.lag.ms"] = str(self.keeps_history_ms)
         return config
 
 
@@ -59,7 +65,9 @@ SPECS: Final = (
     TopicSpec("governance.status.users", "one", None, True, False, ("agents",), ("gateway",),
               "Status of budgets whose scope is one person: narrower access."),
     TopicSpec("governance.control", "one", None, True, False, ("admin",), ("enrich", "agents", "sink", "ops"),
-              "Directory, use cases, model catalogue, budgets and prices, as applied."),
+              "Directory, use cases, model catalogue, budgets and prices, as applied.",
+              # A batch that was begun under older documents is repeated under the same ones.
+              keeps_history_ms=7 * DAY_MS),
 )  # fmt: skip
 
 

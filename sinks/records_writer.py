@@ -104,6 +104,7 @@ class RecordsWriter:
             # What is held was not committed: whoever has its partitions now reads it again.
             self._forget()
             self._generation = self._member.generation
+            self._health.ready(True)
         for message in messages:
             self._hold(message)
         now = self._clock.monotonic()
@@ -112,6 +113,8 @@ class RecordsWriter:
         held = sum(len(records) for records in self._held.values())
         if self._since is not None and (held >= _MAX_RECORDS or now - self._since >= self._config.flush_s):
             self._flush()
+        elif self._since is None and self._generation:
+            self._health.idle()
 
     def _hold(self, message: Message) -> None:
         topic, partition, offset = message.topic(), message.partition(), message.offset()

@@ -17,6 +17,7 @@ def test_every_topic_has_writers_readers_and_a_stated_retention(spec: TopicSpec)
     config = spec.config()
     assert config["cleanup.policy"] == ("compact" if spec.compacted else "delete")
     assert config["retention.ms"] == ("-1" if spec.compacted else str(spec.retention_ms))
+    assert ("min.compaction.lag.ms" in config) == (spec.name == "governance.control")
     assert spec.purpose.endswith(".")
 
 

@@ -31,13 +31,18 @@ def bucket_keys(team: np.ndarray, model_class: np.ndarray, bucket: np.ndarray) -
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedBucket:
-    """One closed bucket. `team`, `model_class` [k] and `sums` [k, 5]: one row per team and class that did anything."""
+class ClosedRows:
+    """What was done in closed buckets, in bucket order: one row per bucket, team and class; sums[k, 5] as float64."""
 
-    bucket: int
+    bucket: np.ndarray
     team: np.ndarray
     model_class: np.ndarray
     sums: np.ndarray
+
+    def between(self, first: int, limit: int) -> ClosedRows:
+        """The rows of buckets [first, limit)."""
+        a, b = np.searchsorted(self.bucket, [first, limit])
+        return ClosedRows(self.bucket[a:b], self.team[a:b], self.model_class[a:b], self.sums[a:b])
 
 
 class OpenBuckets:
@@ -46,25 +51,13 @@ class OpenBuckets:
     def __init__(self) -> None:
         self.table = SumTable(WIDTH)
 
-    def close(self, first: int, limit: int) -> list[ClosedBucket]:
-        """Take out all rows with bucket < limit, one ClosedBucket per bucket that has any, in order from `first`."""
+    def close(self, limit: int) -> ClosedRows:
+        """Take out all rows with bucket < limit."""
         keys, sums = self.table.all()
         number = windows(keys)
-        due = (number < limit) & (number >= first)
-        if not due.any():
-            self.table.drop_before(limit)
-            return []
-        keys, sums, number = keys[due], sums[due], number[due]
-        by = np.argsort(number, kind="stable")
-        keys, sums, number = keys[by], sums[by], number[by]
-        owner = owners(keys)
-        starts = np.flatnonzero(np.concatenate(([True], number[1:] != number[:-1])))
-        ends = np.append(starts[1:], len(number))
-        closed = [
-            ClosedBucket(
-                int(number[a]), owner[a:b] >> _CLASS_BITS, owner[a:b] & (CLASS_LIMIT - 1), sums[a:b].astype(np.float64)
-            )
-            for a, b in zip(starts.tolist(), ends.tolist(), strict=True)
-        ]
+        due = np.flatnonzero(number < limit)
+        due = due[np.argsort(number[due], kind="stable")]
+        owner = owners(keys[due])
+        closed = ClosedRows(number[due], owner >> _CLASS_BITS, owner & (CLASS_LIMIT - 1), sums[due].astype(np.float64))
         self.table.drop_before(limit)
         return closed

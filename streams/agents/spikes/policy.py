@@ -22,7 +22,7 @@ class SpikePolicy:
     warm_up_calls: int = 100
     z_calls: float = 6.5
     z_tokens: float = 4.0
-    z_price: float = 6.0
+    z_price: float = 5.0
     z_cache: float = 4.0
     z_cost: float = 12.0
     ratio: float = 2.0
@@ -35,7 +35,7 @@ class SpikePolicy:
     hit_ratio: float = 2.0
     hit_ratio_cache: float = 1.5
     hits: int = 3
-    hits_price: int = 3
+    hits_price: int = 4
     calm_ratio: float = 1.5
     calm_z: float = 1.5
     calm_buckets: int = 6
