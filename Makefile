@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
+# Tests mostly wait for brokers, so more of them run at once than there are cores; each worker has brokers of its own.
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo up kafka test lint format bench lock clean
@@ -31,7 +33,7 @@ kafka: setup ## Run an Apache Kafka on loopback for tests, until Ctrl-C (needs J
 	$(BIN)/python -m tests.support.kafka
 
 test: setup ## Run every test, those on Apache Kafka too where it can run
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

@@ -59,7 +59,7 @@ def read_frame(value: bytes | None) -> Frame:
     raise FramingError(
         "unknown_framing",
         f"the message starts with 0x{first:02x}; accepted are 0x00 (Confluent), 0xc301 (Avro single-object) "
-        "and '{' (JSON)",
+        "and '{' (JSON: one event, or several as {\"events\": [...]})",
     )
 
 

@@ -95,7 +95,7 @@ def prepare(
             raise
         except Exception as error:
             if verdict(error) != "transient":
-                raise SinkError(f"ClickHouse at {_where(target)} does not take the schema: {error}") from error
+                raise SinkError(f"ClickHouse at {_where(target)} does not take the schema: {_advice(error)}") from error
             if health is not None:
                 health.failing(f"ClickHouse at {_where(target)} does not answer: {error}")
             _log.warning("sink.waiting", what="the schema", retry_in_s=wait_s, error=str(error))
@@ -110,6 +110,15 @@ def prepare(
 
 
 def _where(target: ClickHouseTarget) -> str:
-    return (
-        str(target.chdb_path) if target.chdb_path is not None else f"{target.host}:{target.port or 'its default port'}"
-    )
+    port = target.port or (8443 if target.tls is not None else 8123)
+    return str(target.chdb_path) if target.chdb_path is not None else f"{target.host}:{port}"
+
+
+def _advice(error: Exception) -> str:
+    """What to do about the two mistakes that everybody makes once; ClickHouse's own words for the rest."""
+    text = str(error)
+    if "AUTHENTICATION_FAILED" in text:
+        return "the login is refused: check clickhouse.user and STREAMGAUGE_CLICKHOUSE__PASSWORD"
+    if "READONLY" in text or "ACCESS_DENIED" in text:
+        return f"the user may not write: set clickhouse.user to one that may create tables and insert ({text})"
+    return text

@@ -16,3 +16,5 @@ class Failure:
     code: RejectionCode
     sentence: str
     raw: bytes | None = None
+    source: str | None = None
+    event_id: str | None = None

@@ -20,6 +20,7 @@ from schemas.control.base import moment_us
 from schemas.decoding.align import columns_of, defaults_of
 from schemas.decoding.failure import Failure
 from schemas.rejections import RejectionCode
+from schemas.usage import MAX_STRING_BYTES
 
 _INT64 = 2**63
 
@@ -141,7 +142,8 @@ class JsonRows:
             try:
                 self._rows.append(self._row(event))
             except _Refused as refused:
-                self.failures.append(Failure(message, index, refused.code, str(refused), raw))
+                named = [_named(event, name) for name in ("source", self._schema.field(0).name)]
+                self.failures.append(Failure(message, index, refused.code, str(refused), raw, *named))
                 continue
             self.message.append(message)
             self.index.append(index)
@@ -180,3 +182,9 @@ def _events(document: Any) -> Iterator[tuple[Any, bytes | None]]:
 
 def _compact(event: Any) -> bytes:
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _named(event: dict[str, Any], name: str) -> str | None:
+    """Whose event it is and which, where it says so in a usable way: a refusal without a name finds nobody."""
+    value = event.get(name)
+    return value if isinstance(value, str) and len(value) <= MAX_STRING_BYTES else None

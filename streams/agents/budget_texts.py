@@ -17,7 +17,7 @@ _SEVERITY: Final[dict[Level, Severity]] = {"warning": "info", "soft": "warning",
 _ACTION: Final[dict[Level, str]] = {
     "warning": "Look at what drives the use and whether the period will stay within its limit.",
     "soft": "Find the largest drivers with the linked query; lower them or agree on a new limit.",
-    "hard": "Stop or move the use that is not needed now, or have an exception approved; then acknowledge this alert.",
+    "hard": "Stop or move the use that is not needed now, or agree on a new limit and apply it.",
 }
 _CHANGED: Final = {
     None: ", with a changed limit or mode",

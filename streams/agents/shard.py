@@ -128,7 +128,7 @@ class Shard:
         cells, rows, count = read_rows(entries, self.teams, self.classes, self.budgets.totals.names)
         self.folded_rows += count
         now = self.watermarks.now
-        timeline = Timeline(tuple(entry.after for entry in entries), now)
+        timeline = Timeline(tuple(entry.after for entry in entries), now, before=entries[0].before if entries else now)
         if count:
             self.windows.fold(cells.keys, cells.sums, now.watermark_us)
             self.spikes.buckets.table.add(cells.bucket_keys, cells.bucket_sums)

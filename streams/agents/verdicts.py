@@ -30,10 +30,11 @@ _QUARTER_US = 15 * MINUTE_US
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Where event time stood after each entry of a batch, and `last` after all of them."""
+    """Where event time stood `before` a batch, after each of its entries, and `last` after all of them."""
 
     moments: tuple[Moment, ...]
     last: Moment
+    before: Moment | None = None
 
     @property
     def entries(self) -> int:
@@ -41,8 +42,8 @@ class Timeline:
 
     def passed(self, us: int) -> int:
         """The first entry after which the watermark has passed `us`; -1 when it had before; len() when not yet."""
-        if not self.moments:
-            return -1 if self.last.watermark_us is not None and self.last.watermark_us >= us else 0
+        if self.before is not None and self.before.watermark_us is not None and self.before.watermark_us >= us:
+            return -1
         marks = np.array([-(2**63) if m.watermark_us is None else m.watermark_us for m in self.moments], dtype=np.int64)
         return int(np.searchsorted(marks, us, "left"))
 

@@ -54,7 +54,7 @@ def test_ranges_arrive_once_and_a_restart_goes_on(house: SinkHouse) -> None:
         house.wait_for("SELECT count() FROM usage_events_raw", [(34,)], sink)
         assert sink.metric("streamgauge_sink_rows_total", table="usage_events_raw") == 1
         wait_until(
-            lambda: sink.health.liveness().reason.startswith("input empty"), lambda: sink.health.liveness().reason
+            lambda: sink.health.liveness().idle, lambda: sink.health.liveness().reason
         )
 
 
