@@ -23,8 +23,7 @@ _HEAD: Final = """\
 # Settings
 
 Every setting can be given as an environment variable, and every one but secrets in a TOML file: `streamgauge.toml` in
-the
-working directory, the file that `STREAMGAUGE_CONFIG` names, or `streamgauge --config FILE …`. The environment wins.
+the working directory, the file that `STREAMGAUGE_CONFIG` names, or `streamgauge --config FILE …`. The environment wins.
 
 ```toml
 [kafka]
@@ -40,8 +39,7 @@ username = "streamgauge-enrich"      # the password: STREAMGAUGE_KAFKA__SASL__PA
 ```
 
 Secrets are taken from the environment alone, because files are copied, committed and mailed. A setting that does not
-exist,
-or that has a wrong value, stops the process at start with a sentence that names it.
+exist, or that has a wrong value, stops the process at start with a sentence that names it.
 
 Where neither the environment nor the file says where Kafka is, commands look for a running `streamgauge up` in
 `local.data_dir` and use its addresses, partition counts and user key. `streamgauge doctor` shows what is in use.
@@ -50,8 +48,7 @@ Where neither the environment nor the file says where Kafka is, commands look fo
 
 Both of our Kafka clients (librdkafka for the data plane, the sink and the commands; aiokafka under the agents) take the
 `kafka.tls` and `kafka.sasl` settings below. Certificates are PEM files. Without `ca_file` the system's trust roots
-are used;
-`cert_file` and `key_file` together make it mutual TLS.
+are used; `cert_file` and `key_file` together make it mutual TLS.
 """
 
 

@@ -2,9 +2,8 @@
 none.
 
 `marked_yaml` data with line numbers · `directory` flat dated entries grouped into records · `loading` files to
-records, or
-every problem with file, line and field · `references` what records say of each other · `plan` the difference to what is
-in force · `publish` the transaction.
+records, or every problem with file, line and field · `references` what records say of each other · `plan` the
+difference to what is in force · `publish` the transaction.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def load_files(paths: Sequence[Path], user_key: bytes | None) -> Loaded:
             try:
                 text = file.read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                problems.append(Problem(Place(str(file), 1), "", f"cannot be read: {error}"))
+                problems.append(Problem(Place(str(file), 0), "", f"cannot be read: {error}"))
                 continue
             found, wrong = read_documents(str(file), text)
             documents += found
@@ -84,10 +84,10 @@ def _files(path: Path, problems: list[Problem]) -> list[Path]:
     if path.is_dir():
         inside = sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml"))
         if not inside:
-            problems.append(Problem(Place(str(path), 1), "", "this folder holds no *.yaml file"))
+            problems.append(Problem(Place(str(path), 0), "", "this folder holds no *.yaml file"))
         return inside
     if not path.exists():
-        problems.append(Problem(Place(str(path), 1), "", "this file does not exist"))
+        problems.append(Problem(Place(str(path), 0), "", "this file does not exist"))
         return []
     return [path]
 
@@ -103,7 +103,8 @@ def _explain(model: type[BaseModel], wrong: Any) -> str:
     message = wrong["msg"].removeprefix("Value error, ")
     message = f"{message[0].lower()}{message[1:]}"
     given = wrong["input"]
-    return message if isinstance(given, dict | list | tuple) else f"{message} (it is {given!r})"
+    told = isinstance(given, dict | list | tuple) or repr(given) in message.split()
+    return message if told else f"{message} (it is {given!r})"
 
 
 def _field_names(model: type[BaseModel]) -> list[str]:

@@ -1,8 +1,7 @@
 """In: the text of one YAML file. Out: its documents as plain data, with the line of every key and element.
 
 PyYAML's safe loader reads the scalars, so no document can name a Python object. Two keys of the same name in one
-mapping
-are refused: YAML itself would silently take the last.
+mapping are refused: YAML itself would silently take the last.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A line of a file, counted from 1."""
+    """A line of a file, counted from 1; 0: the file as a whole."""
 
     file: str
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,4 +35,5 @@ class ApplyError(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__("\n".join([*map(str, self.problems), f"{count}; nothing was applied"]))
+        # The problems stand on lines of their own, so that editors can follow FILE:LINE.
+        super().__init__("\n".join([f"{count}; nothing was applied:", *map(str, self.problems)]))

@@ -1,9 +1,8 @@
 """In: the records that would be in force after an apply. Out: problems: names that nobody defines, prices that
 contradict each other.
 
-A name is checked against what is in force and what the files define together, and only where any such thing is
-defined at
-all: a house without a model catalogue may still budget by model class.
+A name is checked against what is in force and what the files define together, and only where any such thing
+is defined at all: a house without a model catalogue may still budget by model class.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The command line: one file per command, and nothing heavy imported before a command runs, so that `--help` is fast.
 
-`face` turns known errors into one sentence and exit code 1 · `output` tables for people, JSON for scripts · `options`
-what
-all commands share · `role` what `enrich`, `agents` and `sink` share.
+`face` turns known errors into one sentence and exit code 1 · `output` tables for people, JSON for scripts ·
+`options` what all commands share · `role` what `enrich`, `agents` and `sink` share.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from streamgauge.cli import (
     up,
 )
 from streamgauge.cli.face import Face
+from streamgauge.cli.options import flowing_help
 
 app = typer.Typer(
     name="streamgauge",
@@ -86,3 +86,4 @@ doctor.add(app, _STEER)
 alerts.add(app, _ASK)
 budgets.add(app, _ASK)
 query.add(app, _ASK)
+flowing_help(app)

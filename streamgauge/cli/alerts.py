@@ -39,26 +39,24 @@ def command(
     """Show the newest state of each alert; with --json one object a line, every state change."""
     from streamgauge.cli.output import emit_line, moment, print_table
 
-    found = (
-        alert
-        for alert in _read(settings_of(context), follow)
-        if (team is None or alert.scope.team == team) and (history or json or not alert.historical)
-    )
+    found = (alert for alert in _read(settings_of(context), follow) if team is None or alert.scope.team == team)
     if json:
         for alert in found:
             emit_line(alert.model_dump(mode="json"))
         return
     if follow:
-        for alert in found:
+        for alert in (one for one in found if history or not one.historical):
             typer.echo(
                 f"{moment(alert.occurred_at)}  {alert.state:<8}  {alert.severity:<8}  "
                 f"{alert.scope.team or '-':<16}  {alert.summary}"
             )
         return
-    newest = list(found) if history else list({alert.alert_id: alert for alert in found}.values())
+    every = list(found)
+    newest = every if history else list({one.alert_id: one for one in every if not one.historical}.values())
+    hidden = 0 if history else len({one.alert_id for one in every if one.historical})
     newest.sort(key=lambda alert: alert.occurred_at)
     if not newest:
-        typer.echo("No alerts.")
+        typer.echo(f"No alerts.{_of_old_time(hidden)}")
         return
     print_table(
         [("event time (UTC)", "left"), ("state", "left"), ("severity", "left"), ("team", "left"), ("what", "left")],
@@ -67,6 +65,13 @@ def command(
             for alert in newest
         ],
     )
+    if hidden:
+        typer.echo(_of_old_time(hidden).strip())
+
+
+def _of_old_time(count: int) -> str:
+    """What a replay raised is not shown unasked, but its being there is."""
+    return f" {count} more about replayed old time: --history shows them." if count else ""
 
 
 def _read(settings: Settings, follow: bool) -> Iterator[Alert]:

@@ -68,6 +68,8 @@ def command(
         return
     if plan.changes:
         print_table([("", "left"), ("record", "left")], [(change.action, change.key) for change in plan.changes])
+    if any(change.action == "create" and change.key.startswith("budget/") for change in plan.changes):
+        typer.echo("A new budget is `unknown` until its next period where usage of the running one has already passed.")
     done = "would change" if dry_run else "changed"
     rest = f", {plan.unmanaged} in force but not in these files (--prune deletes them)" if plan.unmanaged else ""
     typer.echo(f"{len(plan.changes)} {done}, {plan.unchanged} as before{rest}.")

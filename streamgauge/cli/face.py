@@ -4,6 +4,7 @@ traceback for bugs.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
@@ -33,10 +34,12 @@ class Face(TyperGroup):
 
 def explain(error: Exception) -> str | None:
     """The sentence for an error that a person can do something about; None for a bug of ours."""
-    from confluent_kafka import KafkaException
+    from confluent_kafka import KafkaError, KafkaException
 
     if isinstance(error, KafkaException):
         cause = error.args[0]
+        if cause.code() == KafkaError._INVALID_ARG:
+            return f"the Kafka client does not take its settings: {cause.str()}"
         return f"Kafka refuses: {cause.str()} ({cause.name()})"
     name = type(error).__name__
     if error.__class__.__module__.startswith(
@@ -44,7 +47,7 @@ def explain(error: Exception) -> str | None:
     ):
         return str(error) or name
     if error.__class__.__module__.startswith("clickhouse_connect."):
-        return f"ClickHouse: {str(error).strip()}"
+        return f"ClickHouse: {_said_by_clickhouse(str(error))}"
     if isinstance(error, TimeoutError):
         return str(error) or "it took too long"
     if type(error) in (LookupError, RuntimeError, ConnectionError):
@@ -53,3 +56,9 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, PermissionError | FileNotFoundError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return None
+
+
+def _said_by_clickhouse(message: str) -> str:
+    """ClickHouse's own sentence and the name of its code, without what the client wraps around it."""
+    found = re.search(r"DB::Exception: (.*?)\.? \(([A-Z_0-9]+)\)(?: \(version|$)", message, re.DOTALL)
+    return f"{found[1]} ({found[2]})" if found else message.strip()

@@ -19,6 +19,21 @@ def settings_of(context: typer.Context, *, use_local: bool = True) -> Settings:
     return load_settings(context.find_root().obj, use_local=use_local)
 
 
+def flowing_help(app: typer.Typer) -> None:
+    """Take every command's help from its docstring with its paragraphs unwrapped: the terminal breaks lines, not we."""
+    for command in app.registered_commands:
+        if command.callback is not None and command.callback.__doc__:
+            command.help = flowing(command.callback.__doc__)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            flowing_help(group.typer_instance)
+
+
+def flowing(text: str) -> str:
+    """Paragraphs of one line each."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n")).strip()
+
+
 def examples(*lines: str) -> str:
     """An epilog with one example a line."""
     return "\n\n".join(["[bold]Examples[/bold]", *(f"  [dim]$[/dim] {line}" for line in lines)])

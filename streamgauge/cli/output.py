@@ -15,12 +15,25 @@ Align = Literal["left", "right"]
 
 def emit_json(value: Any) -> None:
     """One JSON document on standard output."""
-    typer.echo(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+    typer.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
 
 
 def emit_line(value: Any) -> None:
     """One JSON document on one line, at once: for `--follow`."""
-    typer.echo(json.dumps(value, default=str, ensure_ascii=False))
+    typer.echo(json.dumps(value, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> str:
+    return instant(value) if isinstance(value, datetime) else str(value)
+
+
+def instant(value: datetime) -> str:
+    """RFC 3339 in UTC. ClickHouse's client gives UTC columns without a zone."""
+    return (
+        (value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC))
+        .isoformat()
+        .replace("+00:00", "Z")
+    )
 
 
 def print_table(
@@ -46,6 +59,26 @@ def print_table(
         # Above the table rather than its title, which would be as narrow as the table is.
         out.print(title, style="bold")
     out.print(table)
+
+
+#: A column that is folded keeps at least so many characters, or its whole name.
+_NARROWEST = 20
+
+
+def fits(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a table of these is readable at the console's width, with long values folded."""
+    widest = [max([len(name), *(len(row[place]) for row in rows)]) for place, name in enumerate(columns)]
+    least = [min(wide, max(_NARROWEST, len(name))) for wide, name in zip(widest, columns, strict=True)]
+    return sum(least) + 3 * len(least) <= int(console().width)
+
+
+def print_records(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """One line a value, for rows that are too wide for a table."""
+    margin = max(len(name) for name in columns)
+    for number, row in enumerate(rows, start=1):
+        typer.echo(f"row {number}")
+        for name, value in zip(columns, row, strict=True):
+            typer.echo(f"  {name:<{margin}}  {value}")
 
 
 def console() -> Any:

@@ -31,13 +31,16 @@ def command(
     csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values with a header.")] = False,
     json: Json = False,
 ) -> None:
-    """Ask ClickHouse in SQL, read-only; the tables are the views of the streamgauge database."""
+    """Ask ClickHouse one question in SQL, read-only.
+
+    `SHOW TABLES` lists what there is and `DESCRIBE TABLE usage_events` its columns; docs/analysts.md has questions.
+    """
     if (sql is None) == (file is None):
         raise typer.BadParameter("give the SQL either as an argument or with --file")
     if file is not None:
         sql = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
     from streamgauge.asking import ask
-    from streamgauge.cli.output import cell, emit_json, print_table
+    from streamgauge.cli.output import cell, emit_json, fits, print_records, print_table
 
     answer = ask(settings_of(context), str(sql))
     if json:
@@ -48,6 +51,10 @@ def command(
         writer = csv_module.writer(sys.stdout)
         writer.writerow(answer.columns)
         writer.writerows(answer.rows)
+    elif not answer.rows:
+        typer.echo(f"No rows. Columns: {', '.join(answer.columns)}")
+    elif not fits(answer.columns, [[cell(value) for value in row] for row in answer.rows]):
+        print_records(answer.columns, [[cell(value) for value in row] for row in answer.rows])
     else:
         numbers = [_all_numbers([row[place] for row in answer.rows]) for place in range(len(answer.columns))]
         print_table(

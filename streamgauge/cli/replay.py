@@ -30,7 +30,10 @@ def command(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The trace.", show_default=False)],
     format: Annotated[
-        Literal["azure-llm", "mooncake", "events-jsonl"], typer.Option(help="What the file holds.", show_default=False)
+        Literal["azure-llm", "mooncake", "events-jsonl"],
+        typer.Option(
+            help="What the file holds: azure-llm, mooncake or events-jsonl.", metavar="FORMAT", show_default=False
+        ),
     ],
     speed: Annotated[str, typer.Option(help="max, or a factor of the trace's own pace: 1, 60, …")] = "max",
     teams: Annotated[
@@ -45,8 +48,9 @@ def command(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Send a trace as usage events. Replaying it again is counted once: event ids depend on the file and the rule
-    alone.
+    """Send a trace as usage events.
+
+    Replaying it again is counted once: event ids depend on the file and the rule alone.
     """
     from sources.replay import replay
     from streamgauge.cli.output import emit_json
@@ -105,8 +109,13 @@ def _config(
 def _as_json(summary: ReplaySummary) -> dict[str, object]:
     from dataclasses import asdict
 
+    from streamgauge.cli.output import instant
+
     return {
         **asdict(summary),
+        "first_event": instant(summary.first_event) if summary.first_event else None,
+        "last_event": instant(summary.last_event) if summary.last_event else None,
+        "wall_s": round(summary.wall_s, 3),
         "events_by_team": dict(summary.events_by_team),
         "events_per_s": round(summary.events_per_s),
     }

@@ -24,9 +24,7 @@ def add(app: typer.Typer, panel: str) -> None:
 
 
 def command(context: typer.Context) -> None:
-    """Run the writer: every enriched event into ClickHouse once, with outcomes, alerts and statuses, until Ctrl-C or
-    SIGTERM.
-    """
+    """Run the writer into ClickHouse: events, outcomes, alerts and statuses, once each, until Ctrl-C or SIGTERM."""
     from streamgauge.cli.role import run_role
 
     run_role("sink", settings_of(context), _body)

@@ -31,7 +31,10 @@ def command(
     ] = "User:streamgauge-{role}",
     json: Json = False,
 ) -> None:
-    """Create the topics where they are missing; refuse differing partition counts with the migration."""
+    """Create the topics that are missing, and compare the rest.
+
+    Partition counts that differ from the settings are refused, with the way to change them.
+    """
     settings = settings_of(context)
     if acls:
         _acls(settings, role, principal, json)

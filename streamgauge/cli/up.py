@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final
@@ -32,12 +33,22 @@ def command(
     ] = None,
     kafka_port: Annotated[
         int | None,
-        typer.Option(help="Port of the broker, 0 for any free one; otherwise local.kafka_port.", show_default=False),
+        typer.Option(
+            help="Port of the broker, 0 for any free one; otherwise local.kafka_port.",
+            metavar="PORT",
+            min=0,
+            max=65_535,
+            show_default=False,
+        ),
     ] = None,
     http_port: Annotated[
         int | None,
         typer.Option(
-            help="Port of ClickHouse's HTTP interface, 0 for any; otherwise local.http_port.", show_default=False
+            help="Port of ClickHouse's HTTP interface, 0 for any; otherwise local.http_port.",
+            metavar="PORT",
+            min=0,
+            max=65_535,
+            show_default=False,
         ),
     ] = None,
     without: Annotated[
@@ -47,14 +58,17 @@ def command(
 ) -> None:
     """Start a broker, ClickHouse and every role here, and serve until Ctrl-C.
 
-    For trying out and developing: the broker keeps its data in memory, and there is one worker per role. ClickHouse's
-    data
-    stay in the folder. Other commands find it by themselves when they run in the same place.
+    For trying out and developing: the broker keeps its topics in memory, so events, alerts and what was applied end
+    with it; ClickHouse's data stay in the folder. There is one worker per role. Other commands find it by themselves
+    when they run in the same place.
     """
     from streamgauge.cli.output import emit_line
-    from streamgauge.local.house import House, HousePlan
+    from streamgauge.local.house import ROLES, House, HousePlan
     from streamgauge.settings.as_environment import as_environment
 
+    for name in without or ():
+        if name not in ROLES:
+            raise typer.BadParameter(f"{name!r} is not a role; there are {', '.join(ROLES)}", param_hint="--without")
     settings = settings_of(context, use_local=False)
     local = settings.local
     plan = HousePlan(
@@ -78,9 +92,9 @@ def command(
     try:
         house.start()
         if json:
-            emit_line(_as_json(house.state))
+            emit_line(_as_json(house.state, house.endpoints))
         else:
-            _tell(house.state)
+            _tell(house.state, house.endpoints)
         while True:
             halt.wait(0.5)
             house.watch()
@@ -94,19 +108,20 @@ def command(
         typer.echo("stopped.", err=True)
 
 
-def _as_json(state: LocalState) -> dict[str, object]:
+def _as_json(state: LocalState, endpoints: Mapping[str, str]) -> dict[str, object]:
     return {
         "kafka": state.bootstrap,
         "clickhouse": f"http://{state.http_host}:{state.http_port}",
         "database": state.database,
+        "endpoints": dict(endpoints),
         "data": state.data_dir,
         "pid": state.pid,
     }
 
 
 _NEXT: Final = """
-Local mode runs one worker per role and is for trying out and developing; docs/ says how to use Kafka and ClickHouse of
-your own. In another terminal, in this folder:
+For trying out and developing: one worker per role, and what was applied has to be applied again after a restart.
+docs/operations.md says how to run on Kafka and ClickHouse of your own. In another terminal, in this folder:
 
   streamgauge replay TRACE.csv --format azure-llm
   streamgauge apply FOLDER
@@ -116,9 +131,11 @@ your own. In another terminal, in this folder:
 """
 
 
-def _tell(state: LocalState) -> None:
+def _tell(state: LocalState, endpoints: Mapping[str, str]) -> None:
     typer.echo("\nStreamgauge is up. Ctrl-C stops all of it.\n")
     typer.echo(f"  Kafka        {state.bootstrap}   (in memory: its topics end with this process)")
     typer.echo(f"  ClickHouse   http://{state.http_host}:{state.http_port}   database {state.database}")
     typer.echo(f"  data, logs   {state.data_dir}")
+    for role, address in endpoints.items():
+        typer.echo(f"  {role:<10}   {address}   /live /ready /metrics")
     typer.echo(_NEXT)

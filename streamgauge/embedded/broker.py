@@ -38,7 +38,8 @@ class BrokerPortInUseError(BrokerStartError):
     def __init__(self, port: int) -> None:
         super().__init__(
             f"port {port} on {LOOPBACK} is already in use, perhaps by the broker of an earlier run that still lives: "
-            f"see who holds it with `ss -ltnp 'sport = :{port}'`, stop that process, or ask for another port"
+            f"see who holds it with `ss -ltnp 'sport = :{port}'`, stop that process, or ask for another port "
+            "(`streamgauge up --kafka-port PORT`; 0: any free one)"
         )
         self.port = port
 

@@ -99,7 +99,8 @@ class EmbeddedClickHouse:
         if not port_is_free(self._port):
             raise ClickHouseStartError(
                 f"port {self._port} on {LOOPBACK} is already in use, perhaps by an earlier run that still lives: see "
-                f"who holds it with `ss -ltnp 'sport = :{self._port}'`, stop that process, or ask for another port"
+                f"who holds it with `ss -ltnp 'sport = :{self._port}'`, stop that process, or ask for another port "
+                "(`streamgauge up --http-port PORT`; 0: any free one)"
             )
         argv = [
             sys.executable,

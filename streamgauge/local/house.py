@@ -106,6 +106,11 @@ class House:
             fetch_wait_ms=FETCH_WAIT_MS,
         )
 
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """Where each role serves /live, /ready and /metrics, in the order of the data's way."""
+        return {role.name: f"http://{LOOPBACK}:{role.port}" for role in reversed(self._roles)}
+
     def start(self) -> None:
         """Start everything; returns when every role is ready. On an error all of it is stopped again.
 

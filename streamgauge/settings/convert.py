@@ -31,7 +31,7 @@ def kafka_connection(settings: Settings, client_id: str | None = None) -> KafkaC
         if (kafka.tls.cert_file is None) != (kafka.tls.key_file is None):
             raise SettingsError("kafka.tls.cert_file and kafka.tls.key_file belong together: give both or neither")
         tls = Tls(
-            ca_file=_readable("kafka.tls.ca_file", kafka.tls.ca_file),
+            ca_file=_trust_root("kafka.tls.ca_file", kafka.tls.ca_file),
             cert_file=_readable("kafka.tls.cert_file", kafka.tls.cert_file),
             key_file=_readable("kafka.tls.key_file", kafka.tls.key_file),
             key_password=reveal(kafka.tls.key_password),
@@ -129,7 +129,7 @@ def clickhouse_target(settings: Settings, *, analyst: bool = False) -> ClickHous
     tls: ClickHouseTls | None = None
     if clickhouse.tls.enabled:
         tls = ClickHouseTls(
-            ca_file=_readable("clickhouse.tls.ca_file", clickhouse.tls.ca_file),
+            ca_file=_trust_root("clickhouse.tls.ca_file", clickhouse.tls.ca_file),
             cert_file=_readable("clickhouse.tls.cert_file", clickhouse.tls.cert_file),
             key_file=_readable("clickhouse.tls.key_file", clickhouse.tls.key_file),
             verify=clickhouse.tls.verify,
@@ -155,6 +155,19 @@ def _nano(usd: Decimal) -> int:
 
 def reveal(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
+
+
+def _trust_root(name: str, path: Path | None) -> str | None:
+    """The path as text. SettingsError also when it holds no certificate: clients say that in words of OpenSSL."""
+    import ssl
+
+    file = _readable(name, path)
+    if file is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=file)
+        except ssl.SSLError as error:
+            raise SettingsError(f"{name} is {file!r}, which holds no certificate in PEM form") from error
+    return file
 
 
 def _readable(name: str, path: Path | None) -> str | None:

@@ -10,11 +10,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 from pydantic_settings import NoDecode
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 NonEmpty = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+def _servers(value: str) -> str:
+    for server in value.split(","):
+        host, _, port = server.strip().rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) <= 65_535:
+            raise ValueError(f"{server.strip()!r} is not HOST:PORT, such as kafka-1:9092")
+    return value
 
 
 def _split(value: object) -> object:
@@ -49,13 +57,15 @@ class SaslSettings(Section):
 
 
 class KafkaSettings(Section):
-    bootstrap: NonEmpty = Field("127.0.0.1:9092", description="`HOST:PORT` of one or more brokers, joined by commas.")
+    bootstrap: Annotated[NonEmpty, AfterValidator(_servers)] = Field(
+        "127.0.0.1:9092", description="`HOST:PORT` of one or more brokers, joined by commas."
+    )
     client_id: NonEmpty = Field("streamgauge", description="What we call ourselves towards the brokers.")
     session_timeout_ms: int = Field(
         45_000,
         ge=1_000,
-        le=1_800_000,
-        description="Without a sign of life for this long a worker loses its partitions.",
+        le=300_000,
+        description="Without a sign of life for this long a worker loses its partitions; five minutes at most.",
     )
     fetch_wait_ms: int = Field(
         500, ge=1, le=60_000, description="How long a broker may hold an empty fetch: less is quicker, more is cheaper."

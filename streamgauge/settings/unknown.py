@@ -44,10 +44,16 @@ def variable_name(path: tuple[str, ...]) -> str:
 def check_environment(model: type[BaseModel], variables: Mapping[str, str]) -> None:
     """Refuse a variable with our prefix that is no setting."""
     known = [variable_name(path) for path, _ in walk_settings(model)]
+    sections = {name.rpartition("__")[0] for name in known}
     for name in sorted(variables):
         upper = name.upper()
         if not upper.startswith(PREFIX) or upper in _NOT_SETTINGS or upper.startswith(_TEST_PREFIX):
             continue
+        if upper in sections:
+            first = next(one for one in known if one.startswith(f"{upper}__"))
+            raise SettingsError(
+                f"the environment variable {name} is a section: set its settings one by one, such as {first}"
+            )
         if upper not in known:
             raise SettingsError(f"the environment variable {name} is not a setting{_meant(upper, known)}")
 

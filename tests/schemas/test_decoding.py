@@ -75,6 +75,26 @@ def test_all_framings_in_one_call_keep_source_order() -> None:
     assert decoded.table.schema.field("occurred_at").type.tz == "UTC"
 
 
+@pytest.mark.parametrize("stranger", [None, b"", single()[:4], b"nonsense", plain(9), frame_confluent(7, datum(9))])
+@pytest.mark.parametrize("place", [0, 3, 5])
+def test_values_of_one_writer_decode_alike_with_and_without_a_stranger(stranger: bytes | None, place: int) -> None:
+    values: list[bytes | None] = [single(number) for number in range(5)]
+    decoder = Decoder("usage_event", Registry({7: EVENT.text}))
+    alone = decoder.decode(values)
+    assert alone.failures == []
+    assert alone.message.tolist() == list(range(5))
+    mixed = decoder.decode([*values[:place], stranger, *values[place:]])
+    own = [row for row, message in enumerate(mixed.message.tolist()) if message != place]
+    assert mixed.table.take(own).equals(alone.table)
+    assert len(own) + len(mixed.failures) + (mixed.table.num_rows - len(own)) == len(values) + 1
+
+
+def test_a_header_without_a_datum_is_refused_among_its_like() -> None:
+    decoded = Decoder("usage_event").decode([single(0), single(1)[:10], single(2)])
+    assert decoded.table["event_id"].to_pylist() == ["e0", "e2"]
+    assert [(one.message, one.code) for one in decoded.failures] == [(1, "undecodable")]
+
+
 def test_json_batches_defaults_and_unknown_fields() -> None:
     events = [json.loads(plain(n, mystery=1)) for n in range(3)]
     decoded = Decoder("usage_event").decode([json.dumps({"events": events}).encode(), plain(3, occurred_at=5)])

@@ -36,16 +36,16 @@ MARKED = st.tuples(st.sampled_from([b"\x00", b"\xc3\x01", b"{"]), st.binary(max_
             b"\xc3\x02",
             "unknown_framing",
             (
-                "the message starts with 0xc3; accepted are 0x00 (Confluent), 0xc301 (Avro single-object) and '{' (JSON: "
-                'one event, or several as {"events": [...]})'
+                "the message starts with 0xc3; accepted are 0x00 (Confluent), 0xc301 (Avro single-object) and '{' "
+                '(JSON: one event, or several as {"events": [...]})'
             ),
         ),
         (
             b"[]",
             "unknown_framing",
             (
-                "the message starts with 0x5b; accepted are 0x00 (Confluent), 0xc301 (Avro single-object) and '{' (JSON: "
-                'one event, or several as {"events": [...]})'
+                "the message starts with 0x5b; accepted are 0x00 (Confluent), 0xc301 (Avro single-object) and '{' "
+                '(JSON: one event, or several as {"events": [...]})'
             ),
         ),
     ],

@@ -221,3 +221,18 @@ def test_files_that_are_not_there_and_empty_folders(tmp_path: Path) -> None:
 def test_anchors_and_merges_are_read(files: Files) -> None:
     files.write("f.yaml", "- &base {kind: budget, id: a, limit: 1, period: day}\n- {<<: *base, id: b}\n")
     assert set(files.load().records) == {"budget/a", "budget/b"}
+
+
+def test_a_path_without_documents_is_named_without_a_line(tmp_path: Path) -> None:
+    gone = tmp_path / "gone.yaml"
+    with pytest.raises(ApplyError) as wrong:
+        load_files([gone, tmp_path], KEY)
+    first, *lines = str(wrong.value).splitlines()
+    assert first == "2 problems; nothing was applied:"
+    assert lines == [f"{tmp_path}: this folder holds no *.yaml file", f"{gone}: this file does not exist"]
+
+
+def test_a_value_is_told_once(files: Files) -> None:
+    files.write("b.yaml", "kind: budget\nid: b\nlimit: 5\nperiod: month\ntime_zone: Europe/Berln\n")
+    [problem] = files.problems()
+    assert problem.count("Europe/Berln") == 1

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from clickhouse_connect.driver.exceptions import DatabaseError
 from confluent_kafka import Producer
 from typer.testing import CliRunner
 
@@ -23,6 +25,8 @@ from schemas.alerts import Alert, AlertScope, AlertWindow
 from schemas.status import AsOf, BudgetStatus, StatusPeriod, status_key
 from schemas.topics import SPECS, Topics
 from streamgauge.cli import app
+from streamgauge.cli.face import explain
+from streamgauge.cli.output import fits, print_records
 from streamgauge.embedded.broker import pick_port
 
 DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
@@ -68,6 +72,24 @@ def test_every_command_has_help_with_an_example(name: str, run: CliRunner) -> No
     assert result.exit_code == 0
     assert "Examples" in result.output
     assert "streamgauge " in result.output.split("Examples")[1]
+
+
+@pytest.mark.parametrize("name", commands())
+def test_help_fills_its_lines(name: str, run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line of a paragraph is broken where the source is: each holds as many words as it can."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = run.invoke(app, [*name.split(), "--help"]).output.split("╭─")[0].split("Usage:")[1].splitlines()[1:]
+    for line, following in pairwise(lines):
+        if line.strip() and following.strip():
+            assert len(line.strip()) + 1 + len(following.split()[0]) > 76, f"broken early: {line!r}, {following!r}"
+
+
+def test_up_refuses_what_no_house_can_have(run: CliRunner) -> None:
+    for wrong in (["--without", "enrch"], ["--kafka-port", "99999"], ["--http-port", "-1"]):
+        refused = run.invoke(app, ["up", *wrong])
+        assert refused.exit_code == 2, wrong
+        assert wrong[0] in refused.stderr
+        assert not Path(".streamgauge").exists(), "nothing was begun"
 
 
 def test_the_version_is_told(run: CliRunner) -> None:
@@ -227,7 +249,7 @@ def produce(topic: str, records: Sequence[tuple[str, bytes | None]]) -> None:
 
 def test_alerts_are_shown_by_their_newest_state(run: CliRunner, topics: Topics) -> None:
     create_topics(KafkaConnection(topics_bootstrap()), topics, 1)
-    assert "No alerts." in run.invoke(app, ["alerts"]).stdout
+    assert run.invoke(app, ["alerts"]).stdout == "No alerts.\n"
     alerts = [
         alert(1),
         alert(2, scope=AlertScope(team="support")),
@@ -239,6 +261,7 @@ def test_alerts_are_shown_by_their_newest_state(run: CliRunner, topics: Topics) 
     assert "it is over" in shown.stdout
     assert "alert number 1" not in shown.stdout
     assert "alert number 3" not in shown.stdout, "history is shown only where it is asked for"
+    assert "1 more about replayed old time: --history shows them." in shown.stdout
     assert "cannot be read" in shown.stderr
     assert "alert number 3" in run.invoke(app, ["alerts", "--history"]).stdout
     assert "alert number 2" not in run.invoke(app, ["alerts", "--team", "search"]).stdout
@@ -278,6 +301,7 @@ def test_replay_sends_and_counts(run: CliRunner, topics: Topics, tmp_path: Path)
     trace.write_text("\n".join(["TIMESTAMP,ContextTokens,GeneratedTokens", *lines, ""]), encoding="utf-8")
     told = json.loads(run.invoke(app, ["replay", str(trace), "--format", "azure-llm", "--json"]).stdout)
     assert (told["delivered"], told["input_tokens"], told["output_tokens"]) == (2, 770, 153)
+    assert told["first_event"] == "2023-11-16T18:15:46.680590Z"
     assert "2 events in " in run.invoke(app, ["replay", str(trace), "--format", "azure-llm"]).stdout
     wrong = run.invoke(app, ["replay", str(trace), "--format", "azure-llm", "--speed", "0"])
     assert wrong.exit_code == 2
@@ -338,6 +362,37 @@ def test_doctor_sees_missing_topics_and_other_counts(
     assert topics_finding()["state"] == "failed"
 
 
+def test_apply_says_when_a_new_budget_counts(run: CliRunner, topics: Topics, tmp_path: Path) -> None:
+    create_topics(KafkaConnection(topics_bootstrap()), topics, 1)
+    file = tmp_path / "b.yaml"
+    budget = "kind: budget\nid: b\nlimit: 5\nperiod: month\n"
+    file.write_text(budget, encoding="utf-8")
+    assert "`unknown` until its next period" in run.invoke(app, ["apply", str(file)]).stdout
+    file.write_text(budget.replace("5", "6"), encoding="utf-8")
+    assert "unknown" not in run.invoke(app, ["apply", str(file)]).stdout, "another limit changes nothing about the past"
+
+
 def test_query_wants_one_source_of_sql(run: CliRunner) -> None:
     assert run.invoke(app, ["query"]).exit_code == 2
     assert run.invoke(app, ["query", "SELECT 1", "--file", "x.sql"]).exit_code == 2
+
+
+def test_an_answer_too_wide_for_a_table_is_told_value_by_value(capsys: pytest.CaptureFixture[str]) -> None:
+    narrow, wide = ("team", "calls"), tuple(f"column_{number}" for number in range(12))
+    assert fits(narrow, [("search", "12"), ("x" * 300, "1")]), "one long value is folded"
+    assert not fits(wide, [("a value of some length",) * 12])
+    print_records(("team", "cost_usd"), [("search", "1.5"), ("support", "")])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "row 1", "  team      search", "  cost_usd  1.5", "row 2", "  team      support", "  cost_usd",
+    ]  # fmt: skip
+
+
+def test_what_clickhouse_says_is_told_without_its_wrapping() -> None:
+    wrapped = (
+        "Received ClickHouse exception, code: 47, server response: Code: 47. DB::Exception: Unknown expression "
+        "identifier `nope`. In scope SELECT nope. (UNKNOWN_IDENTIFIER) (version 26.9.2.1) (for url http://host:8123)"
+    )
+    assert explain(DatabaseError(wrapped)) == (
+        "ClickHouse: Unknown expression identifier `nope`. In scope SELECT nope (UNKNOWN_IDENTIFIER)"
+    )
+    assert explain(DatabaseError("something else")) == "ClickHouse: something else"

@@ -119,6 +119,9 @@ def test_a_trace_is_asked_for_and_survives_a_kill(folder: Path) -> None:
         assert json.loads(first.run("query", COUNTS.replace("count()", "count() AS n"), "--json"))[0]["n"] == 60
         findings = json.loads(first.run("doctor", "--json"))
         assert {one["state"] for one in findings} <= {"ok", "skipped"}
+        for role, address in first.told["endpoints"].items():
+            with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+                assert f"streamgauge_{role}_" in answer.read().decode(), f"metrics of {role}"
         assert find_local(folder / ".streamgauge") is not None
         below = first.children()
         assert len(below) == 5, "broker, ClickHouse and three roles"

@@ -25,6 +25,7 @@ from streamgauge.settings.unknown import is_secret, variable_name, walk_settings
 from streamgauge.settings_docs import PAGE, render
 from streams.agents.config import AgentsConfig
 from streams.enrich.config import EnrichConfig
+from tests.support.certificates import make_certificates
 
 KEY = "a-key-of-16-chars-or-more"
 
@@ -86,12 +87,16 @@ def test_a_list_is_names_joined_by_commas_or_a_toml_list(tmp_path: Path) -> None
         ("LOGS__LEVEL", "LOUD", "is 'LOUD': input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("ENRICH__USER_KEY", "short", "is wrong: must have at least 16 characters"),
         ("KAFKA__BOOTSTRAP", " ", "is ' ': must not be empty"),
+        ("KAFKA__BOOTSTRAP", "kafka-1:9092,kafka-2", "'kafka-2' is not HOST:PORT, such as kafka-1:9092"),
+        ("KAFKA__BOOTSTRAP", "kafka:99999", "'kafka:99999' is not HOST:PORT"),
+        ("KAFKA__SESSION_TIMEOUT_MS", "300001", "is '300001': input should be less than or equal to 300000"),
+        ("KAFKA", '{"bootstrap": "x:1"}', "is a section: set its settings one by one, such as STREAMGAUGE_KAFKA__"),
     ],
 )
 def test_a_wrong_variable_is_one_sentence(name: str, value: str, sentence: str) -> None:
-    sentence = f"STREAMGAUGE_{name} {sentence}"
     with pytest.raises(SettingsError) as wrong:
         load({f"STREAMGAUGE_{name}": value})
+    assert f"STREAMGAUGE_{name} is " in str(wrong.value)
     assert sentence in str(wrong.value)
     assert "\n" not in str(wrong.value)
 
@@ -176,9 +181,20 @@ def test_half_a_security_setting_is_refused(variables: dict[str, str], sentence:
         kafka_connection(load({f"STREAMGAUGE_{name}": value for name, value in variables.items()}))
 
 
-def test_clickhouse_takes_tls_and_the_analysts_login(tmp_path: Path) -> None:
+def test_a_trust_root_without_a_certificate_is_refused(tmp_path: Path) -> None:
     ca_file = tmp_path / "ca.pem"
-    ca_file.write_text("", encoding="utf-8")
+    ca_file.write_text("no certificate", encoding="utf-8")
+    for section, take in (("KAFKA", kafka_connection), ("CLICKHOUSE", clickhouse_target)):
+        variables = {
+            f"STREAMGAUGE_{section}__TLS__ENABLED": "true",
+            f"STREAMGAUGE_{section}__TLS__CA_FILE": str(ca_file),
+        }
+        with pytest.raises(SettingsError, match=r"tls\.ca_file is '.*ca\.pem', which holds no certificate"):
+            take(load(variables))
+
+
+def test_clickhouse_takes_tls_and_the_analysts_login(tmp_path: Path) -> None:
+    ca_file = make_certificates(tmp_path).ca
     settings = load(
         {
             "STREAMGAUGE_CLICKHOUSE__TLS__ENABLED": "true",
