@@ -1,4 +1,4 @@
-"""In: an Arrow table. Out: one or more Arrow IPC streams, each small enough for one Kafka message; and back."""
+"""In: an Arrow table or batch. Out: Arrow IPC streams, each small enough for one Kafka message; and back."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ import pyarrow as pa
 MAX_VALUE_BYTES: Final = 900_000
 #: Below this, compression costs more time and header bytes than it saves.
 _COMPRESS_ROWS: Final = 256
+#: A message's buffers are small: handing them to a thread pool costs more than compressing them.
+_PLAIN: Final = pa.ipc.IpcWriteOptions(use_threads=False)
+_COMPRESSED: Final = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 
 
-def to_ipc(table: pa.Table) -> bytes:
+def to_ipc(table: pa.Table | pa.RecordBatch) -> bytes:
     """The table as one IPC stream; buffers are lz4-compressed where it pays."""
-    options = pa.ipc.IpcWriteOptions(compression="lz4" if table.num_rows >= _COMPRESS_ROWS else None)
+    options = _COMPRESSED if table.num_rows >= _COMPRESS_ROWS else _PLAIN
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
-        writer.write_table(table)
+        writer.write(table)
     return bytes(sink.getvalue())
 
 
-def to_parts(table: pa.Table, max_bytes: int = MAX_VALUE_BYTES) -> list[bytes]:
+def to_parts(table: pa.Table | pa.RecordBatch, max_bytes: int = MAX_VALUE_BYTES) -> list[bytes]:
     """The table cut into IPC streams of at most `max_bytes`; one empty value for a table without rows.
 
     Raises ValueError for a single row that is larger than that (its texts are bounded, so this would be a bug).

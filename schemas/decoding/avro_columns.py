@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +31,7 @@ class AvroColumns:
     bad: dict[int, str]
 
 
-def decode_datums(datums: Sequence[bytes], schema_text: str, parsed: Any) -> AvroColumns:
+def decode_datums(datums: list[bytes], schema_text: str, parsed: Any) -> AvroColumns:
     """Decode `datums`, all written by the schema given as JSON text and as fastavro's parsed form.
 
     Trailing bytes behind a datum are not seen. UTF-8 is not checked here. Raises ValueError only when the native
@@ -77,9 +76,9 @@ def supports(schema_text: str) -> bool:
     return True
 
 
-def _native(datums: Sequence[bytes], schema_text: str) -> pa.RecordBatch | None:
+def _native(datums: list[bytes], schema_text: str) -> pa.RecordBatch | None:
     try:
-        return pyruhvro.deserialize_array(list(datums), schema_text)
+        return pyruhvro.deserialize_array(datums, schema_text)
     except ValueError:
         return None
     except BaseException as panic:

@@ -1,83 +1,106 @@
-"""In: cell rows (a team's sums by minute) and the budgets. Out: one row per budget, period and quarter of an hour.
+"""In: cells (a team's sums by minute) and the budgets. Out: one row per budget, period and quarter of an hour.
 
-Budgets with the same selectors set have one *shape* and are matched by one join, however many they are. Enrich computes
-the period, so that an agent can add the row up without knowing the budget yet.
+Budgets with the same selectors set have one *shape*: cells are summed once per shape, and what is left looks its
+budgets up, however many there are. Enrich computes the period, so that an agent can add the row up without knowing the
+budget yet.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
+from typing import Final
 
-import polars as pl
+import numpy as np
 
-from schemas.control.budgets import Budget
+from schemas.control.budgets import Budget, Period
 from schemas.control.periods import period_of
 from schemas.tallies import MEASURES
+from streams.enrich.cells import Cells
+from streams.enrich.columns import Ints
+from streams.enrich.groups import Index, keys_of, sum_groups
 
-QUARTER_MINUTES = 15
-_KEY = ("src_partition", "budget_id", "budget_rule", "period_start", "minute")
+QUARTER_MINUTES: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetRows:
+    """Rows ordered by input partition, budget and quarter of an hour; each such triple has one row.
+
+    `budget` are places in `BudgetIndex.ids` and `.rules`; `minute` (of the quarter) and `period_start` are minutes
+    since the epoch; `sums` is measures × rows, in the order of MEASURES.
+    """
+
+    partition: Ints
+    budget: Index
+    minute: Ints
+    period_start: Ints
+    sums: Ints
 
 
 class BudgetIndex:
     """The budgets of one control snapshot, by shape."""
 
     def __init__(self, budgets: Iterable[Budget]) -> None:
-        by_shape: dict[tuple[str, ...], list[Budget]] = defaultdict(list)
-        for budget in budgets:
-            by_shape[tuple(sorted(budget.scope.selectors()))].append(budget)
-        self._shapes = [
-            (
-                shape,
-                pl.DataFrame(
-                    {
-                        "budget_id": [budget.id for budget in mine],
-                        "budget_rule": [budget.rule for budget in mine],
-                        "_calendar": [f"{budget.period}|{budget.time_zone}" for budget in mine],
-                        **{column: [budget.scope.selectors()[column] for budget in mine] for column in shape},
-                    }
-                ),
-            )
-            for shape, mine in sorted(by_shape.items())
-        ]
+        ordered = sorted(budgets, key=lambda budget: (budget.id, budget.rule))
+        self.ids = [budget.id for budget in ordered]
+        self.rules = [budget.rule for budget in ordered]
+        calendars = [(budget.period, budget.time_zone) for budget in ordered]
+        self._calendars = list(dict.fromkeys(calendars))
+        self._calendar_of = np.array([self._calendars.index(one) for one in calendars], np.int64)
+        #: Shape -> values of its selectors -> places of the budgets that want them.
+        self._shapes: dict[tuple[str, ...], dict[tuple[str | None, ...], list[int]]] = defaultdict(dict)
+        for place, budget in enumerate(ordered):
+            selectors = budget.scope.selectors()
+            shape = tuple(sorted(selectors))
+            self._shapes[shape].setdefault(tuple(selectors[name] for name in shape), []).append(place)
 
-    def rows(self, cells: pl.DataFrame) -> pl.DataFrame:
-        """Budget rows of `cells` (columns: src_partition, the cell dimensions, minute, MEASURES), summed per _KEY."""
-        matched = []
-        for shape, budgets in self._shapes:
-            wanted = cells.select("src_partition", "minute", *shape, *MEASURES)
-            joined = wanted.join(budgets, on=list(shape), how="inner") if shape else wanted.join(budgets, how="cross")
-            if joined.height:
-                matched.append(joined.drop(shape))
+    def rows(self, cells: Cells) -> BudgetRows:
+        """What the budgets count of `cells`."""
+        quarter = cells.minute // QUARTER_MINUTES * QUARTER_MINUTES
+        matched = [self._match(cells, quarter, shape) for shape in self._shapes]
         if not matched:
-            return (
-                cells.clear()
-                .select("src_partition", *MEASURES)
-                .with_columns(
-                    pl.lit(None, pl.String).alias("budget_id"),
-                    pl.lit(None, pl.String).alias("budget_rule"),
-                    pl.lit(None, pl.Int32).alias("period_start"),
-                    pl.lit(None, pl.Int32).alias("minute"),
-                )
-            )
-        rows = pl.concat(matched).with_columns((pl.col("minute") // QUARTER_MINUTES * QUARTER_MINUTES).alias("minute"))
-        return with_period_start(rows).group_by(_KEY).agg(pl.col(name).sum() for name in MEASURES).sort(_KEY)
+            nothing = np.zeros(0, np.int64)
+            return BudgetRows(nothing, nothing, nothing, nothing, np.zeros((len(MEASURES), 0), np.int64))
+        partition, budget, minute = (np.concatenate([one[at] for one in matched]) for at in range(3))
+        sums = np.concatenate([one[3] for one in matched], axis=1)
+        order = np.lexsort((minute, budget, partition))
+        partition, budget, minute = partition[order], budget[order], minute[order]
+        return BudgetRows(partition, budget, minute, self._period_starts(budget, minute), sums[:, order])
 
+    def _match(self, cells: Cells, quarter: Ints, shape: tuple[str, ...]) -> tuple[Ints, Index, Ints, Ints]:
+        """Partition, budget, quarter and sums of the rows that budgets of one shape count."""
+        names = [cells.names[name] for name in shape]
+        keys = keys_of([cells.partition, quarter, *(one.codes for one in names)], len(quarter))
+        groups, sums = sum_groups(keys, cells.sums)
+        wanted = self._shapes[shape]
+        if shape:
+            values = zip(*([one.texts[code] for code in one.codes[groups].tolist()] for one in names), strict=True)
+            budgets = [wanted.get(value, []) for value in values]
+        else:
+            budgets = [wanted[()]] * len(groups)
+        times = np.repeat(np.arange(len(groups)), [len(one) for one in budgets])
+        rows = groups[times]
+        budget = np.fromiter(chain.from_iterable(budgets), np.intp, len(rows))
+        return cells.partition[rows], budget, quarter[rows], sums[:, times]
 
-def with_period_start(rows: pl.DataFrame) -> pl.DataFrame:
-    """Replace `_calendar` (`PERIOD|ZONE`) by `period_start`: minutes since the epoch of the local midnight that opens
-    it.
+    def _period_starts(self, budget: Index, minute: Ints) -> Ints:
+        """Minutes since the epoch of the local midnight that opens each row's period.
 
-    Python sees each distinct pair of calendar and quarter of an hour once: a handful in a batch of live traffic.
-    """
-    pairs = rows.select("_calendar", "minute").unique()
-    starts = [_period_start(calendar, minute) for calendar, minute in pairs.iter_rows()]
-    table = pairs.with_columns(pl.Series("period_start", starts, pl.Int32))
-    return rows.join(table, on=["_calendar", "minute"], how="left").drop("_calendar")
+        Python sees each distinct pair of calendar and quarter of an hour once: a handful in a batch of live traffic.
+        """
+        calendar = self._calendar_of[budget]
+        _, pairs, row_of = np.unique(keys_of([calendar, minute], len(minute)), return_index=True, return_inverse=True)
+        starts = [
+            _period_start(*self._calendars[code], at)
+            for code, at in zip(calendar[pairs].tolist(), minute[pairs].tolist(), strict=True)
+        ]
+        return np.array(starts, np.int64)[row_of]
 
 
 @lru_cache(maxsize=65_536)
-def _period_start(calendar: str, minute: int) -> int:
-    period, zone = calendar.split("|", 1)
-    return period_of("day" if period == "day" else "month", zone, minute * 60_000_000).start_minute
+def _period_start(period: Period, time_zone: str, minute: int) -> int:
+    return period_of(period, time_zone, minute * 60_000_000).start_minute

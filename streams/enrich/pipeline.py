@@ -15,26 +15,23 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.decoding import Decoded, Decoder, SchemaSource, as_json
+from schemas.decoding import Decoded, Decoder, Failure, SchemaSource, as_json
 from schemas.enriched import ENRICHED
 from schemas.positions import LedgerRow, SourceRange
 from schemas.prices.columns import CallColumns
 from schemas.prices.pricing import price
-from schemas.rejections import Rejection, RejectionCode, pack_raw
+from schemas.rejections import Rejection, pack_raw
 from schemas.usage import TIMESTAMP
 from streams.enrich.batch import BatchResult, PartitionResult, PartitionState, SourceBatch
+from streams.enrich.columns import ints, whole
 from streams.enrich.config import EnrichConfig
 from streams.enrich.dedupe import ACCEPTED, CONFLICT, DUPLICATE, Fingerprints, Verdicts, fingerprints
-from streams.enrich.hashing import Hashes, combine, hash_integers, hash_text
+from streams.enrich.hashing import content, identity
 from streams.enrich.pseudonyms import Pseudonyms
 from streams.enrich.rules import Rules
 from streams.enrich.tally import TallyMaker
-from streams.enrich.validate import Refusals, ints, validate
+from streams.enrich.validate import Refusals, validate
 from streams.enrich.watermark import mark_late
-
-#: What two deliveries of one event cannot differ in; a difference is an id given to two events.
-_CONTENT_INTEGERS = ("occurred_at", "input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
-_CONTENT_TEXTS = ("model", "team_id", "status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +73,19 @@ class Pipeline:
         enriched, conflicts = self._enrich(table, rows, accepted, late, rules)
         rejections = self._rejections(batch, decoded, rows, refusals)
 
-        partitions = tuple(
-            self._partition_result(
-                source_range, batch, rows, accepted, verdicts, enriched, prints, greatest, rejections, rules
+        accepted_of = rows.partition[accepted]
+        partitions = []
+        for source_range in batch.ranges:
+            # Batches are ordered by partition, so a partition's rows are one slice of each column.
+            places = _slice_of(accepted_of, source_range.partition)
+            block = enriched.slice(places.start, places.stop - places.start)
+            mine = prints.take(accepted[places])
+            partitions.append(
+                self._partition_result(source_range, batch, rows, verdicts, block, mine, greatest, rejections, rules)
             )
-            for source_range in batch.ranges
-        )
         unpriced = enriched.column("cost_nanousd").null_count
         return BatchResult(
-            partitions,
+            tuple(partitions),
             self._tallies.tally(enriched, rules.budgets),
             rules.position,
             unpriced,
@@ -96,7 +97,7 @@ class Pipeline:
         self, rows: _Rows, refusals: Refusals, states: Mapping[int, PartitionState]
     ) -> tuple[Fingerprints, Verdicts]:
         """Dedupe the valid rows of each partition. A refused row claims no id: fixed and sent again, it counts."""
-        prints = fingerprints(_identity(rows.table), _content(rows.table), rows.append_us)
+        prints = fingerprints(identity(rows.table), content(rows.table), rows.append_us)
         verdicts = np.full(rows.table.num_rows, _REFUSED, np.int8)
         valid = np.ones(rows.table.num_rows, bool)
         valid[list(refusals.rows)] = False
@@ -117,11 +118,11 @@ class Pipeline:
         occurred = ints(table, "occurred_at")
         late = np.zeros(len(accepted), bool)
         greatest = {partition: state.greatest_us for partition, state in states.items()}
-        partition_of = rows.partition[accepted]
+        partition_of, append_us = rows.partition[accepted], rows.append_us[accepted]
         for partition in np.unique(partition_of).tolist():
-            mine = partition_of == partition
+            mine = _slice_of(partition_of, partition)
             late[mine], greatest[partition] = mark_late(
-                occurred[mine], rows.append_us[accepted][mine], greatest[partition], self._lateness_us
+                occurred[mine], append_us[mine], greatest[partition], self._lateness_us
             )
         return late, greatest
 
@@ -134,7 +135,7 @@ class Pipeline:
         rules: Rules,
     ) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
         """Accepted rows as ENRICHED columns, and which claims lost."""
-        column = {name: table.column(name).combine_chunks() for name in table.column_names}
+        column = {name: whole(table.column(name)) for name in table.column_names}
         user_hash = self._pseudonyms.of(column["user_id"])
         attributed = rules.directory.attribute(
             ints(table, "occurred_at"), column["team_id"], column["credential_id"], user_hash, column["source"]
@@ -163,52 +164,31 @@ class Pipeline:
         return pa.Table.from_arrays(arrays, schema=ENRICHED), attributed.conflict
 
     def _rejections(self, batch: SourceBatch, decoded: Decoded, rows: _Rows, refusals: Refusals) -> list[Rejection]:
-        found = [
-            self._rejection(batch, failure.message, failure.index, failure.code, failure.sentence, failure.raw)
-            for failure in decoded.failures
-        ]
+        failures = list(decoded.failures)
         events = np.bincount(rows.message, minlength=len(batch.values))
         np.add.at(events, [failure.message for failure in decoded.failures], 1)
         for row, (code, sentence) in refusals.rows.items():
             message = int(rows.message[row])
             event = rows.table.slice(row, 1)
             raw = None if events[message] == 1 else as_json(event)
-            found.append(
-                self._rejection(
-                    batch,
-                    message,
-                    int(rows.index[row]),
-                    code,
-                    sentence,
-                    raw,
-                    event.column("source")[0].as_py(),
-                    event.column("event_id")[0].as_py(),
-                )
-            )
+            named = (event.column(name)[0].as_py() for name in ("source", "event_id"))
+            failures.append(Failure(message, int(rows.index[row]), code, sentence, raw, *named))
+        found = [self._rejection(batch, failure) for failure in failures]
         return sorted(found, key=lambda one: (one.partition, one.offset, one.index))
 
-    def _rejection(
-        self,
-        batch: SourceBatch,
-        message: int,
-        index: int,
-        code: RejectionCode,
-        sentence: str,
-        raw: bytes | None,
-        source: str | None = None,
-        event_id: str | None = None,
-    ) -> Rejection:
+    def _rejection(self, batch: SourceBatch, failure: Failure) -> Rejection:
+        message, raw = failure.message, failure.raw
         packed, sha256, size, truncated = pack_raw(raw if raw is not None else batch.values[message] or b"")
         return Rejection(
-            code=code,
-            message=_clip(sentence) or "",
+            code=failure.code,
+            message=_clip(failure.sentence) or "",
             topic=self._topic,
             partition=int(batch.partition[message]),
             offset=int(batch.offset[message]),
-            index=index,
+            index=failure.index,
             appended_at_us=int(batch.append_us[message]),
-            source=_clip(source),
-            event_id=_clip(event_id),
+            source=_clip(failure.source),
+            event_id=_clip(failure.event_id),
             raw=packed,
             raw_sha256=sha256,
             raw_bytes=size,
@@ -220,21 +200,18 @@ class Pipeline:
         source_range: SourceRange,
         batch: SourceBatch,
         rows: _Rows,
-        accepted: npt.NDArray[np.intp],
         verdicts: Verdicts,
-        enriched: pa.Table,
+        block: pa.Table,
         prints: Fingerprints,
         greatest: Mapping[int, int | None],
         rejections: list[Rejection],
         rules: Rules,
     ) -> PartitionResult:
         partition = source_range.partition
-        # Batches are ordered by partition, so a partition's rows are one slice of each column.
         mine = _slice_of(rows.partition, partition)
-        places = _slice_of(rows.partition[accepted], partition)
-        block = enriched.slice(places.start, places.stop - places.start)
         refused = tuple(one for one in rejections if one.partition == partition)
-        failed = len(refused) - int(np.isin(verdicts[mine], (_REFUSED, CONFLICT)).sum())
+        judged = verdicts[mine]
+        failed = len(refused) - int(((judged == _REFUSED) | (judged == CONFLICT)).sum())
         occurred = block.column("occurred_at")
         times = pc.min_max(occurred.cast(pa.int64())).as_py()
         ledger = LedgerRow(
@@ -243,7 +220,7 @@ class Pipeline:
             next=source_range.next,
             read=mine.stop - mine.start + failed,
             enriched=block.num_rows,
-            duplicates=int((verdicts[mine] == DUPLICATE).sum()),
+            duplicates=int((judged == DUPLICATE).sum()),
             rejected=len(refused),
             late=_total(block, "late"),
             input_tokens=_total(block, "input_tokens"),
@@ -261,7 +238,7 @@ class Pipeline:
             source_range,
             ledger,
             block,
-            prints.take(accepted[places]),
+            prints,
             greatest.get(partition),
             refused,
         )
@@ -290,17 +267,6 @@ def _with_positions(decoded: Decoded, batch: SourceBatch) -> _Rows:
         decoded.index,
         batch.append_us[message],
         message,
-    )
-
-
-def _identity(table: pa.Table) -> Hashes:
-    return combine(hash_text(table.column("source")), hash_text(table.column("event_id")))
-
-
-def _content(table: pa.Table) -> Hashes:
-    return combine(
-        *(hash_integers(ints(table, name)) for name in _CONTENT_INTEGERS),
-        *(hash_text(table.column(name)) for name in _CONTENT_TEXTS),
     )
 
 

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
-from schemas.tallies import CELL_DIMENSIONS, MEASURES, TALLIES, home_partition
-from streams.enrich.budget_rows import BudgetIndex
+from schemas.tallies import MEASURES, TALLIES, home_partition
+from streams.enrich.budget_rows import BudgetIndex, BudgetRows
+from streams.enrich.cells import Cells, cells_of
+from streams.enrich.columns import Ints
+from streams.enrich.groups import Index, Names
 
 #: (input partition, tally partition) -> its rows.
-Tallies = dict[tuple[int, int], pa.Table]
-
-_CELL = ("src_partition", *CELL_DIMENSIONS, "minute")
-_SUMMED = {
-    "input_tokens": pl.col("input_tokens"),
-    "cache_read_tokens": pl.col("cache_read_tokens"),
-    "cache_write_tokens": pl.col("cache_write_tokens"),
-    "output_tokens": pl.col("output_tokens"),
-    "reasoning_tokens": pl.col("reasoning_tokens"),
-    "cost_nanousd": pl.col("cost_nanousd"),
-    "provisional_nanousd": pl.col("provisional_nanousd"),
-    "latency_ms": pl.col("latency_ms"),
-    "late": pl.col("late").cast(pl.Int64),
-    "errors": (pl.col("status") == "error").cast(pl.Int64),
-    "unpriced": pl.col("cost_nanousd").is_null().cast(pl.Int64),
-}
-
-
-def cells(enriched: pa.Table) -> pl.DataFrame:
-    """Sum enriched rows per input partition, cell and event-time minute."""
-    wanted = ["src_partition", *CELL_DIMENSIONS, "occurred_at", "status"]
-    wanted += [name for name in _SUMMED if name in enriched.column_names]
-    frame = pl.DataFrame(enriched.select(wanted))
-    return (
-        frame.with_columns((pl.col("occurred_at").dt.epoch("us") // 60_000_000).cast(pl.Int32).alias("minute"))
-        .group_by(_CELL)
-        .agg(pl.len().cast(pl.Int64).alias("calls"), *(column.sum().alias(name) for name, column in _SUMMED.items()))
-        .sort(_CELL)
-    )
+Tallies = dict[tuple[int, int], pa.RecordBatch]
 
 
 class TallyMaker:
@@ -55,31 +29,25 @@ class TallyMaker:
         """All tally rows of a batch; pairs of partitions without rows are left out."""
         if enriched.num_rows == 0:
             return {}
-        team_cells = cells(enriched)
-        rows = pl.concat([team_cells, budgets.rows(team_cells)], how="diagonal_relaxed")
-        rows = rows.with_columns(
-            pl.when(pl.col("budget_id").is_null())
-            .then(pl.concat_str(pl.lit("team/"), "team_id"))
-            .otherwise(pl.concat_str(pl.lit("budget/"), "budget_id"))
-            .alias("_home_key")
+        cells = cells_of(enriched)
+        rows = budgets.rows(cells)
+        teams = cells.names["team_id"]
+        homes = np.concatenate(
+            [
+                self._homes_of("team", teams.texts, teams.codes),
+                self._homes_of("budget", budgets.ids, rows.budget),
+            ]
         )
-        homes = rows.select(pl.col("_home_key").unique()).with_columns(
-            pl.col("_home_key").map_elements(self._home, return_dtype=pl.Int32).alias("_home")
-        )
-        rows = rows.join(homes, on="_home_key", how="left", maintain_order="left")
-        return dict(self._split(rows.sort("src_partition", "_home", maintain_order=True)))
+        partition = np.concatenate([cells.partition, rows.partition])
+        order = np.lexsort((homes, partition))
+        return dict(_split(_record_batch(cells, rows, budgets, order), partition[order], homes[order]))
 
-    def _split(self, rows: pl.DataFrame) -> Iterator[tuple[tuple[int, int], pa.Table]]:
-        """Slices of one table: there are some two hundred pairs of partitions, and each conversion has a fixed cost."""
-        columns = [
-            pl.col(field.name) if field.name in rows.columns else pl.lit(None, pl.String).alias(field.name)
-            for field in TALLIES
-        ]
-        table = rows.select(columns).to_arrow().cast(TALLIES).combine_chunks()
-        partition, home = rows["src_partition"].to_numpy(), rows["_home"].to_numpy()
-        changes = np.flatnonzero((partition[1:] != partition[:-1]) | (home[1:] != home[:-1])) + 1
-        for start, stop in pairwise([0, *changes.tolist(), rows.height]):
-            yield (int(partition[start]), int(home[start])), table.slice(start, stop - start)
+    def _homes_of(self, kind: str, names: Sequence[str | None], places: Ints | Index) -> Ints:
+        """The home of each row, whose name is `names[place]`; only names that occur are looked up."""
+        table = np.zeros(len(names), np.int64)
+        for place in np.unique(places).tolist():
+            table[place] = self._home(f"{kind}/{names[place]}")
+        return table[places]
 
     def _home(self, key: str) -> int:
         home = self._homes.get(key)
@@ -90,4 +58,29 @@ class TallyMaker:
         return home
 
 
-assert {"calls", *_SUMMED} == set(MEASURES)
+def _record_batch(cells: Cells, rows: BudgetRows, budgets: BudgetIndex, order: Index) -> pa.RecordBatch:
+    """Cell rows and, behind them, budget rows as TALLIES columns, in `order`."""
+    is_cell = order < len(cells.minute)
+    nobody, nothing = np.zeros(len(rows.minute), np.int64), np.full(len(cells.minute), len(budgets.ids))
+    budget = pa.array(np.concatenate([nothing, rows.budget])[order])
+    columns = {
+        name: Names(names.texts, np.concatenate([names.codes, nobody])[order]).column()
+        for name, names in cells.names.items()
+    }
+    columns |= {
+        "minute": pa.array(np.concatenate([cells.minute, rows.minute])[order].astype(np.int32)),
+        "budget_id": pa.array([*budgets.ids, None], pa.utf8()).take(budget),
+        "budget_rule": pa.array([*budgets.rules, None], pa.utf8()).take(budget),
+        "period_start": pa.array(np.concatenate([nothing, rows.period_start])[order].astype(np.int32), mask=is_cell),
+        "sub_key": pa.nulls(len(order), pa.utf8()),
+    }
+    sums = np.concatenate([cells.sums, rows.sums], axis=1)[:, order]
+    columns |= {name: pa.array(values) for name, values in zip(MEASURES, sums, strict=True)}
+    return pa.RecordBatch.from_arrays([columns[name] for name in TALLIES.names], schema=TALLIES)
+
+
+def _split(rows: pa.RecordBatch, partition: Ints, home: Ints) -> Iterator[tuple[tuple[int, int], pa.RecordBatch]]:
+    """Slices of one batch: there are some two hundred pairs of partitions, and each conversion has a fixed cost."""
+    changes = np.flatnonzero((partition[1:] != partition[:-1]) | (home[1:] != home[:-1])) + 1
+    for start, stop in pairwise([0, *changes.tolist(), rows.num_rows]):
+        yield (int(partition[start]), int(home[start])), rows.slice(start, stop - start)

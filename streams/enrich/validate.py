@@ -30,8 +30,8 @@ from schemas.usage import (
     TOKEN_COLUMNS,
     USAGE_COLUMNS,
 )
+from streams.enrich.columns import Ints, ints, whole
 
-Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _TEXTS = tuple(column.name for column in USAGE_COLUMNS if pa.types.is_string(column.type))
@@ -60,14 +60,6 @@ class Refusals:
                 self.rows[row] = (code, sentence.format(**values))
 
 
-def ints(table: pa.Table, name: str) -> Ints:
-    """A column of integers or timestamps as int64, nulls as 0."""
-    column = table.column(name).combine_chunks()
-    if column.null_count:
-        column = column.fill_null(0)
-    return column.cast(pa.int64()).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
-
-
 def validate(table: pa.Table, append_us: Ints, tag_keys: frozenset[str]) -> Refusals:
     """Check all rows. `append_us` is each event's broker time, against which a date in the future is judged."""
     refusals = Refusals()
@@ -83,7 +75,10 @@ def validate(table: pa.Table, append_us: Ints, tag_keys: frozenset[str]) -> Refu
 
 def _check_texts(table: pa.Table, refusals: Refusals) -> None:
     for name in _TEXTS:
-        lengths = pc.binary_length(table.column(name))
+        column = table.column(name)
+        if column.null_count == table.num_rows:
+            continue
+        lengths = pc.binary_length(column)
         if (pc.max(lengths).as_py() or 0) > MAX_STRING_BYTES:
             sizes = lengths.fill_null(0).to_numpy()
             refusals.add(
@@ -124,14 +119,14 @@ def _check_counts(table: pa.Table, refusals: Refusals) -> None:
             f"{name} is {{value}}, at most {MAX_TOKENS} tokens are accepted for one call",
             value=values,
         )
-    for parts, whole in INVARIANTS:
+    for parts, sum_name in INVARIANTS:
         total = sum((counts[part] for part in parts), np.zeros(table.num_rows, np.int64))
         refusals.add(
-            total > counts[whole],
+            total > counts[sum_name],
             "broken_invariant",
-            f"{' + '.join(parts)} is {{total}}, more than {whole} {{limit}}, which includes it",
+            f"{' + '.join(parts)} is {{total}}, more than {sum_name} {{limit}}, which includes it",
             total=total,
-            limit=counts[whole],
+            limit=counts[sum_name],
         )
     for name, least, greatest in _BOUNDED:
         column = table.column(name)
@@ -158,7 +153,7 @@ def _check_sets(table: pa.Table, refusals: Refusals) -> None:
 
 def _check_maps(table: pa.Table, tag_keys: frozenset[str], refusals: Refusals) -> None:
     for name, most in (("tags", MAX_TAGS), ("meters", MAX_METERS)):
-        maps = table.column(name).combine_chunks()
+        maps = whole(table.column(name))
         sizes = np.diff(np.asarray(maps.offsets))
         if not sizes.any():
             continue
@@ -178,7 +173,7 @@ def _fault_of(
             return "too_long", f"{name} has a key of {len(key)} characters, {MAX_STRING_BYTES} bytes are accepted"
         if name == "tags" and key not in tag_keys:
             allowed = ", ".join(sorted(tag_keys)) or "none"
-            return "tag_not_allowed", f"tag {key!r} is not on the allow-list ({allowed})"
+            return "tag_not_allowed", f"tag {key!r} is not on the allow-list ({allowed}); enrich.tag_keys adds it"
         if isinstance(value, str) and len(value.encode()) > MAX_STRING_BYTES:
             return "too_long", f"tag {key!r} has {len(value)} characters, {MAX_STRING_BYTES} bytes are accepted"
         if isinstance(value, int) and value < 0:

@@ -53,9 +53,7 @@ def test_ranges_arrive_once_and_a_restart_goes_on(house: SinkHouse) -> None:
     with house.running() as sink:
         house.wait_for("SELECT count() FROM usage_events_raw", [(34,)], sink)
         assert sink.metric("streamgauge_sink_rows_total", table="usage_events_raw") == 1
-        wait_until(
-            lambda: sink.health.liveness().idle, lambda: sink.health.liveness().reason
-        )
+        wait_until(lambda: sink.health.liveness().idle, lambda: sink.health.liveness().reason)
 
 
 def test_repeats_and_partial_copies_are_recognised(house: SinkHouse) -> None:

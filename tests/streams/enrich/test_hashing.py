@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.enrich.hashing import combine, hash_integers, hash_text
+from streams.enrich.hashing import combine, hash_integers, hash_names, hash_text
 
 GOLDEN_TEXTS: Final = [
     "79cfc3dbe5bbfcaf",
@@ -48,6 +48,13 @@ def test_a_slice_hashes_as_its_rows_do(texts: list[str | None], data: st.DataObj
     assert hash_text(column.slice(start)).tolist() == hash_text(column).tolist()[start:]
     chunked = pa.chunked_array([column.slice(0, start), column.slice(start)], pa.utf8())
     assert hash_text(chunked).tolist() == hash_text(column).tolist()
+
+
+@given(st.lists(st.none() | st.sampled_from(["", "a", "12345678", "123456789abcdefgh", "é€😀"]), max_size=30))
+def test_names_hash_as_texts_do(texts: list[str | None]) -> None:
+    column = pa.array(texts, pa.utf8())
+    assert hash_names(column).tolist() == hash_text(column).tolist()
+    assert hash_names(pa.chunked_array([column, column])).tolist() == hash_text(column).tolist() * 2
 
 
 def test_bytes_behind_a_null_do_not_matter() -> None:

@@ -256,3 +256,9 @@ def test_decoder_alone_gives_rows_in_source_order() -> None:
     values = [avro_value(event(0)), json_value(event(1)), avro_batch([event(2), event(3)]), avro_value(event(4))]
     table = Decoder("usage_event").decode(values).table
     assert table.column("event_id").to_pylist() == ["e0", "e1", "e2", "e3", "e4"]
+
+
+def test_a_refused_json_event_keeps_the_name_of_its_sender() -> None:
+    value = b'{"event_id": "e-1", "source": "shell", "occurred_at": 1, "model": "gpt-5", "input_tokens": 1.5}'
+    [rejection] = rejections_of(run(source_batch([value]))[0])
+    assert (rejection.code, rejection.source, rejection.event_id) == ("bad_type", "shell", "e-1")

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -18,11 +17,13 @@ from schemas.control.base import moment_us, us_moment
 from schemas.control.budgets import Budget, Period, Scope
 from schemas.tallies import CELL_DIMENSIONS, MEASURES, TALLIES, home_partition
 from streams.enrich.budget_rows import BudgetIndex
-from streams.enrich.tally import TallyMaker, cells
+from streams.enrich.cells import cells_of
+from streams.enrich.tally import TallyMaker
 from tests.support.blocks import enriched_table
 from tests.support.enrich import NOON_US
 
 TALLY_PARTITIONS = 5
+CALLS = MEASURES.index("calls")
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/Sao_Paulo", "America/Havana")
 
 
@@ -150,23 +151,22 @@ def test_periods_on_days_when_clocks_change(zone: str, day: datetime, period: Pe
     start = moment_us(datetime.combine(day - timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC))
     times = [start + quarter * 900_000_000 for quarter in range(3 * 96)]
     table = enriched_table(len(times), occurred_at=times)
-    rows = BudgetIndex([one]).rows(cells(table))
-    assert rows["calls"].sum() == len(times)
-    assert {(row["minute"], row["period_start"]) for row in rows.iter_rows(named=True)} == {
+    rows = BudgetIndex([one]).rows(cells_of(table))
+    assert rows.sums[CALLS].sum() == len(times)
+    assert set(zip(rows.minute.tolist(), rows.period_start.tolist(), strict=True)) == {
         (us // 60_000_000, period_start(one, us)) for us in times
     }
 
 
 def test_a_budget_without_selectors_counts_every_team_of_the_platform() -> None:
     table = enriched_table(4, team_id=["a", "b", "c", "unattributed"], cost_nanousd=[1, 2, 4, None])
-    rows = BudgetIndex([budget(0), budget(1)]).rows(cells(table))
-    assert rows["calls"].to_list() == [4, 4]
-    assert rows["cost_nanousd"].to_list() == [7, 7]
-    assert rows["unpriced"].to_list() == [1, 1]
+    rows = BudgetIndex([budget(0), budget(1)]).rows(cells_of(table))
+    assert rows.sums[CALLS].tolist() == [4, 4]
+    assert rows.sums[MEASURES.index("cost_nanousd")].tolist() == [7, 7]
+    assert rows.sums[MEASURES.index("unpriced")].tolist() == [1, 1]
 
 
 def test_no_rows_no_tallies() -> None:
     assert TallyMaker(4).tally(enriched_table(0), BudgetIndex(BUDGETS)) == {}
-    rows = BudgetIndex(()).rows(cells(enriched_table(2, occurred_at=[NOON_US, NOON_US])))
-    assert isinstance(rows, pl.DataFrame)
-    assert rows.height == 0
+    rows = BudgetIndex(()).rows(cells_of(enriched_table(2, occurred_at=[NOON_US, NOON_US])))
+    assert rows.sums.shape == (len(MEASURES), 0)

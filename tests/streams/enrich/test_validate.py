@@ -44,7 +44,11 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"status": "done"}, "bad_value", "status is 'done'; accepted are ok, error, cancelled, refused"),
     ({"stage": "{value}{0}"}, "bad_value", "stage is '{value}{0}'; accepted are"),
     ({"route_reason": "x"}, "bad_value", "route_reason is 'x'"),
-    ({"tags": {"{size}": "x"}}, "tag_not_allowed", "tag '{size}' is not on the allow-list (env)"),
+    (
+        {"tags": {"{size}": "x"}},
+        "tag_not_allowed",
+        "tag '{size}' is not on the allow-list (env); enrich.tag_keys adds it",
+    ),
     ({"tags": {"env": LONG}}, "too_long", "tag 'env' has 513 characters"),
     ({"tags": {f"k{n}": "" for n in range(MAX_TAGS + 1)}}, "too_long", "tags has 33 entries"),
     ({"meters": {f"m{n}": 1 for n in range(MAX_METERS + 1)}}, "too_long", "meters has 33 entries"),
