@@ -241,7 +241,7 @@ def calls_counted(house: TestHouse) -> int:
 
 def report(results: list[Measured], where: str, count: int) -> str:
     """The table as Markdown."""
-    packages = ("confluent-kafka", "polars", "pyarrow", "faust-streaming", "chdb")
+    packages = ("confluent-kafka", "pyarrow", "pyruhvro", "faust-streaming", "chdb")
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     load = (
