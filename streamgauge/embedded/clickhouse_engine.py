@@ -107,7 +107,7 @@ class Engine:
         shutil.rmtree(self._incoming, ignore_errors=True)
         self._incoming.mkdir()
         # Held open, because the engine ends with its last connection.
-        self._root = chdb.connect(self._path)
+        self._root = self._chdb.connect(self._path)
         self._database = database
         self._root.query(f"CREATE DATABASE IF NOT EXISTS {_quoted(database, '`')}")
         self.version, self.time_zone = (
