@@ -24,7 +24,7 @@ class Intent:
     end: int
 
     def metadata(self) -> str:
-        """At most 84 characters; Kafka takes 4,096."""
+        """At most 85 characters (four numbers of 19 digits); Kafka takes 4,096."""
         return f"sink1 {self.first}:{self.next} {self.start}:{self.end}"
 
 

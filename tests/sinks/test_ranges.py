@@ -116,7 +116,7 @@ def test_an_intent_that_cannot_be_met_is_dropped() -> None:
 def test_intents_come_back(numbers: tuple[int, int, int, int]) -> None:
     intent = Intent(*numbers)
     assert read_intent(intent.metadata()) == intent
-    assert len(intent.metadata()) <= 84
+    assert len(intent.metadata()) <= 85
 
 
 @pytest.mark.parametrize("metadata", [None, "", "next=5", "sink2 1:2 3:4"])
