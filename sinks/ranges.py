@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from schemas.arrow_ipc import from_ipc
 from schemas.enriched import ENRICHED
 from schemas.positions import GivenHeaders, LedgerRow, SourceRange, read_ledger, read_range, read_version
 from sinks.errors import SinkError
@@ -31,7 +32,7 @@ class RangeBlock:
         """The accepted events in the columns of ENRICHED. SinkError when they are not as many as the ledger row
         says.
         """
-        tables = [_conform(pa.ipc.open_stream(value).read_all()) for value in self.values if value]
+        tables = [_conform(from_ipc(value, ENRICHED)) for value in self.values if value]
         table = pa.concat_tables(tables) if tables else ENRICHED.empty_table()
         if table.num_rows != self.rows:
             raise SinkError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from schemas.arrow_ipc import from_ipc
 from schemas.positions import Headers, Mark, PositionError, SourceRange, read_mark, read_range, read_version
 from schemas.tallies import TALLIES
 
@@ -29,8 +30,7 @@ def read_tally(offset: int, headers: Headers | None, value: bytes | None) -> Tal
     if not value:
         # A part of a longer range always has rows; a single empty one has none.
         return TallyMessage(offset, source, mark, TALLIES.empty_table() if source.parts > 1 else None)
-    with pa.ipc.open_stream(value) as reader:
-        table = reader.read_all()
+    table = from_ipc(value, TALLIES)
     if table.schema.names[: len(TALLIES)] != TALLIES.names:
         raise PositionError(f"tally at offset {offset} has columns {table.schema.names}, expected {TALLIES.names}")
     return TallyMessage(offset, source, mark, table.select(TALLIES.names))
