@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from schemas.control.budgets import Budget, Scope
 from sources.replay import ReplayConfig, replay
+from streamgauge.embedded.broker import pick_port
 from tests.support.house import TestHouse, wait_for
 
 CALLS = 2_000
@@ -37,7 +41,8 @@ def write_trace(path: Path) -> tuple[int, int]:
 
 @pytest.fixture
 def house(bootstrap: str, topic_prefix: str, tmp_path: Path) -> Iterator[TestHouse]:
-    with TestHouse(bootstrap, tmp_path, f"{topic_prefix}.") as running:
+    totals = {"STREAMGAUGE_AGENTS__WEB_PORT": str(pick_port())}
+    with TestHouse(bootstrap, tmp_path, f"{topic_prefix}.", environment=totals) as running:
         yield running
 
 
@@ -48,6 +53,14 @@ def budgets() -> list[Budget]:
     ]
     platform = Budget(id="platform-day", unit="calls", limit=Decimal(CALLS // 2), period="day", mode="enforce")
     return [*month, platform]
+
+
+def totals_of(house: TestHouse, team: str) -> list[dict[str, Any]]:
+    """What the agents hold of a team, from their totals on loopback."""
+    port = house.environment()["STREAMGAUGE_AGENTS__WEB_PORT"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/totals/{team}", timeout=10) as answer:
+        windows: list[dict[str, Any]] = json.load(answer)["windows"]
+    return windows
 
 
 def test_a_trace_becomes_rows_totals_and_budget_states(house: TestHouse, tmp_path: Path) -> None:
@@ -72,6 +85,12 @@ def test_a_trace_becomes_rows_totals_and_budget_states(house: TestHouse, tmp_pat
     expected = {f"{team}-month": tokens for team, (_, tokens) in by_team.items()} | {"platform-day": CALLS}
     used = "SELECT budget_id, used FROM governance_status FINAL WHERE state != 'retired'"
     wait_for(lambda: dict(map(tuple, house.query(used))) == expected, 60, f"budgets to stand at {expected}")
+
+    for team, (calls, _) in by_team.items():
+        # The agents' own windows: the month has every call, and so have its hours together.
+        windows = totals_of(house, team)
+        assert [row["calls"] for row in windows if row["resolution"] == "month"] == [calls]
+        assert sum(row["calls"] for row in windows if row["resolution"] == "hour") == calls
 
     levels = Counter(
         (budget, level)
