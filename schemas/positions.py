@@ -17,7 +17,7 @@ LEDGER_HEADER: Final = "sg-ledger"
 MARK_HEADER: Final = "sg-mark"
 VERSION_HEADER: Final = "sg-version"
 #: Version of the Arrow payloads and headers below; a reader refuses a higher one by name.
-PAYLOAD_VERSION: Final = 1
+PAYLOAD_VERSION: Final = 2
 
 #: As confluent-kafka takes and gives them.
 Headers = list[tuple[str, str | bytes | None]]
@@ -50,7 +50,8 @@ class Mark:
     `watermark_us`: no later row of this partition will be called on time below it; None before the first event.
     `max_event_us`: the greatest event time seen; `append_us`: broker time of the newest event of the range.
     `control`: position of the control log by which the range was enriched. `kind`: `range` carries a source range,
-    `idle` says that the partition is read to its end (then `first == next` in the range header).
+    `idle` says that the partition is read to its end (then `first == next` in the range header). `sent_us`: the
+    sender's clock, by which silence is measured; None from version 1.
     """
 
     kind: Literal["range", "idle"]
@@ -58,6 +59,7 @@ class Mark:
     max_event_us: int | None
     append_us: int | None
     control: int
+    sent_us: int | None = None
 
     def header(self) -> tuple[str, bytes]:
         return MARK_HEADER, json.dumps(asdict(self), separators=(",", ":")).encode()

@@ -30,6 +30,7 @@ RejectionCode = Literal[
     "too_early",
     "too_far_ahead",
     "id_conflict",
+    "refused_by_clickhouse",
 ]
 
 #: Raw bytes kept on the record; the rest is cut and the hash of the whole is kept (no produced message above 900 kB).
@@ -37,7 +38,8 @@ MAX_RAW_BYTES: Final = 600_000
 
 
 class Rejection(BaseModel):
-    """One refused event. `raw` is base64: the whole message where it could not be decoded, else the one event as JSON.
+    """One refused event. `raw` is base64: the whole message where it could not be decoded, else the one event as JSON;
+    with the code `refused_by_clickhouse` the enriched row as an Arrow IPC stream.
 
     `offset` and `index` are its source position: the message in the input partition, and the event within a batch.
     """

@@ -1,10 +1,12 @@
 """In: nothing. Out: the Arrow schema of a tally message: the sums of one source range that belong to one tally
 partition.
 
-Two kinds of rows share it. A *cell* row (`budget_id` null) is a team's sum by project, use case, stage, model class and
-event-time minute. A *budget* row sums what matched one budget in one of its periods, by quarter of an hour, so that the
-budget's home partition needs no other partition's help. An empty value is a range without rows for this partition: it
-carries the chain and the watermark. Headers: `sg-version`, `sg-range`, `sg-mark`.
+Three kinds of rows share it. A *cell* row (`budget_id` and `source` null) is a team's sum by project, use case, stage,
+model class and event-time minute. A *budget* row sums what matched one budget in one of its periods, by quarter of an
+hour, so that the budget's home partition needs no other partition's help. A *source* row (`source` set) counts in
+`calls` what one source sent in a broker minute: with `rejection_code` null the events that were read and passed,
+resends included, else those refused with that code; its other measures are 0. An empty value is a range without rows
+for this partition: it carries the chain and the watermark. Headers: `sg-version`, `sg-range`, `sg-mark`.
 """
 
 from __future__ import annotations
@@ -49,15 +51,22 @@ TALLIES: Final = pa.schema(
         #: Who within the budget the row is for (a user's hash in a per-user budget); null for the budget as a whole.
         pa.field("sub_key", pa.utf8()),
         *(pa.field(name, pa.int64(), nullable=False) for name in MEASURES),
+        #: Who sent, on source rows alone. Since version 2.
+        pa.field("source", pa.utf8()),
+        #: Why, on source rows of refused events. Since version 2.
+        pa.field("rejection_code", pa.utf8()),
     ]
 )
+
+#: Source of refused events that do not tell theirs.
+UNREADABLE_SOURCE: Final = "(unreadable)"
 
 #: The dimensions of a cell row, which are also the selectors that a budget's scope may use.
 CELL_DIMENSIONS: Final = ("team_id", "department", "project_id", "use_case", "stage", "model_class")
 
 
 def home_partition(key: str, partitions: int) -> int:
-    """The tally partition where a team (`team/ID`) or budget (`budget/ID`) lives: CRC-32 of the key modulo the fixed
-    count.
+    """The tally partition where a team (`team/ID`), budget (`budget/ID`) or source (`source/NAME`) lives: CRC-32 of the
+    key modulo the fixed count.
     """
     return zlib.crc32(key.encode()) % partitions

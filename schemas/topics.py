@@ -64,6 +64,8 @@ SPECS: Final = (
               "What each budget stands at; the newest record of a key rules."),
     TopicSpec("governance.status.users", "one", None, True, False, ("agents",), ("gateway",),
               "Status of budgets whose scope is one person: narrower access."),
+    TopicSpec("usage.adjustments", "one", 3_650 * DAY_MS, False, False, ("admin",), ("agents", "sink", "ops"),
+              "Corrections of what was counted: prices that came later, resends that were counted twice."),
     TopicSpec("governance.control", "one", None, True, False, ("admin",), ("enrich", "agents", "sink", "ops"),
               "Directory, use cases, model catalogue, budgets and prices, as applied.",
               # A batch that was begun under older documents is repeated under the same ones.
@@ -127,6 +129,10 @@ class Topics:
     @property
     def status_users(self) -> str:
         return self.name("governance.status.users")
+
+    @property
+    def adjustments(self) -> str:
+        return self.name("usage.adjustments")
 
     @property
     def control(self) -> str:
