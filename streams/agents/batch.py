@@ -72,6 +72,9 @@ def read_rows(entries: list[Entry], teams: Names, classes: Names, budgets: Names
         return _no_cells(), _no_budgets(), 0
     table = pa.concat_tables(tables)
     order = np.concatenate(orders)
+    of_team = is_null(table["source"])
+    if not of_team.all():
+        table, order = table.filter(pa.array(of_team)), order[of_team]
     is_cell = is_null(table["budget_id"])
     limits = np.array([_closed(entry.before) for entry in entries], dtype=np.int64)
     cells = _cells(table.filter(pa.array(is_cell)), limits[order[is_cell]], teams, classes)
