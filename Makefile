@@ -9,7 +9,7 @@ STAMP := $(VENV)/.setup
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up kafka test lint format bench lock clean
+.PHONY: help setup demo up kafka test crash lint format bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ kafka: setup ## Run an Apache Kafka on loopback for tests, until Ctrl-C (needs J
 
 test: setup ## Run every test, those on Apache Kafka too where it can run
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+crash: setup ## Kill and stall roles, Kafka and ClickHouse, 200 times and more; hold the figures against an oracle
+	$(BIN)/python -m tests.crash $(ARGS)
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

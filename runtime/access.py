@@ -53,10 +53,10 @@ def rights(topics: Topics, client_id: str = "streamgauge") -> list[Right]:
                 operations += ("Read",)
             if role in spec.writers:
                 operations += ("Write",)
-            if role == "admin" and spec.name == "governance.control":
+            if role == "admin" and spec.name in ("governance.control", "usage.adjustments"):
                 operations += ("Read",)
-            if role == "sink" and spec.name == "usage.events":
-                # What ClickHouse remembers by offset, it remembers under the identity of this topic.
+            if role in ("agents", "sink") and spec.name == "usage.events":
+                # `streamgauge rebuild` is run as agents. What ClickHouse remembers by offset, it remembers under the identity of this topic.
                 operations = ("Describe",)
             if operations:
                 if "Describe" not in operations:
@@ -69,5 +69,7 @@ def rights(topics: Topics, client_id: str = "streamgauge") -> list[Right]:
     wanted.append(
         Right("agents", "transactional-id", f"{topics.prefix}streamgauge.agents.", ("Write", "Describe"), prefixed=True)
     )
-    wanted.append(Right("admin", "transactional-id", f"{topics.prefix}streamgauge.apply", ("Write", "Describe")))
+    for command in ("apply", "adjustments"):
+        name = f"{topics.prefix}streamgauge.{command}"
+        wanted.append(Right("admin", "transactional-id", name, ("Write", "Describe")))
     return wanted

@@ -69,11 +69,12 @@ class Mismatch:
 class PartitionMismatch(RuntimeError):
     """Topics have other partition counts than the settings say; the message is the migration."""
 
-    def __init__(self, mismatches: Sequence[Mismatch]) -> None:
+    def __init__(self, mismatches: Sequence[Mismatch], agreeing: Collection[Count] = ()) -> None:
+        """`agreeing`: counts that other topics do have as the settings say."""
         self.mismatches = tuple(mismatches)
         counts = sorted({(one.spec.count, one.wanted) for one in mismatches})
         told = [
-            _migration(count, wanted, [one for one in mismatches if one.spec.count == count])
+            _migration(count, wanted, [one for one in mismatches if one.spec.count == count], count in agreeing)
             for count, wanted in counts
         ]
         super().__init__("partition counts are a contract and differ from the settings:\n" + "\n".join(told))
@@ -160,25 +161,30 @@ def refuse_mismatch(topics: Topics, found: Mapping[str, int]) -> None:
         if topics.name(spec.name) in found and found[topics.name(spec.name)] != topics.partitions(spec)
     ]
     if wrong:
-        raise PartitionMismatch(wrong)
+        agreeing = {spec.count for spec in SPECS if found.get(topics.name(spec.name)) == topics.partitions(spec)}
+        raise PartitionMismatch(wrong, agreeing)
 
 
-def _migration(count: Count, wanted: int, mismatches: Sequence[Mismatch]) -> str:
+def _migration(count: Count, wanted: int, mismatches: Sequence[Mismatch], others_agree: bool) -> str:
     """What to do about all topics that follow one count."""
-    found = sorted({one.found for one in mismatches})
+    found = sorted({one.found for one in mismatches} | ({wanted} if others_agree else set()))
     has = ", ".join(f"{one.topic} has {one.found}" for one in mismatches)
     if count == "one":
         return f"  {has}, must have 1, for its order is its meaning: stop its readers, delete it, `streamgauge topics`."
     setting = "topics.event_partitions" if count == "events" else "topics.tally_partitions"
     head = f"  {has}; {setting} says {wanted}."
     keep = f"Set {setting} = {found[0]}" if len(found) == 1 else "Bring them to one count first"
-    if count == "events" and all(one.found < wanted for one in mismatches):
-        order = sorted(mismatches, key=lambda one: one.spec.name != "usage.fingerprints")
-        grow = "\n".join(
-            f"    kafka-topics.sh --bootstrap-server … --alter --topic {one.topic} --partitions {wanted}"
-            for one in order
+    if count == "events":
+        goal = max(wanted, *found)
+        grow = (
+            f"stop enrich, agents and sink, run `streamgauge topics --grow-events {goal}` (usage.fingerprints first, "
+            f"usage.events last), set {setting} = {goal}, and start them again"
         )
-        return f"{head} {keep}. Or grow them: stop enrich and sink, then in this order\n{grow}\n  and start both again."
+        if len(found) > 1:
+            return f"{head} Bring them to one count: {grow}."
+        if found[0] < wanted:
+            return f"{head} {keep}. Or grow them: {grow}."
+        return f"{head} {keep} everywhere, with enrich, agents and sink stopped, and start them again."
     return f"{head} {keep}: it cannot be changed in place. For another one take a new topics.prefix and replay into it."
 
 

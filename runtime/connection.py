@@ -46,7 +46,9 @@ class KafkaConnection:
         return ("SASL_" if self.sasl else "") + ("SSL" if self.tls else "PLAINTEXT")
 
     def librdkafka(self, **more: Any) -> dict[str, Any]:
-        """Configuration of a confluent-kafka client; `more` uses `_` for `.` and is added on top."""
+        """Configuration of a confluent-kafka client; `more` uses `_` for `.` and is added on top. Callbacks (`error_cb`
+        and the like) and `log_level` are called so by the client itself.
+        """
         config: dict[str, Any] = {
             "bootstrap.servers": self.bootstrap,
             "client.id": self.client_id,
@@ -66,7 +68,7 @@ class KafkaConnection:
                 "sasl.username": self.sasl.username,
                 "sasl.password": self.sasl.password,
             }
-        config |= {name.replace("_", "."): value for name, value in more.items()}
+        config |= {_property(name): value for name, value in more.items()}
         return {name: value for name, value in config.items() if value is not None}
 
     def consumer(self, group: str, **more: Any) -> dict[str, Any]:
@@ -90,3 +92,7 @@ class KafkaConnection:
         if self.tls.cert_file is not None:
             context.load_cert_chain(self.tls.cert_file, self.tls.key_file, self.tls.key_password)
         return context
+
+
+def _property(name: str) -> str:
+    return name if name.endswith("_cb") or name == "log_level" else name.replace("_", ".")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -21,6 +22,12 @@ from schemas.control.records import ControlRecord, parse_record
 from schemas.control.snapshot import ControlSnapshot
 
 _log = structlog.get_logger("control")
+
+_AGAIN_S: Final = 5.0
+
+
+class ControlLogReplaced(RuntimeError):
+    """The control topic is not the one that was read before."""
 
 
 class ControlLog:
@@ -90,6 +97,11 @@ class ControlLog:
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
                     position, at_end = max(position, message.offset() or 0), True
+                elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+                    raise ControlLogReplaced(
+                        f"{self._topic} no longer reaches to offset {self.snapshot.position}, up to which it was read: "
+                        "it was made again. Publish the documents with `streamgauge apply`, and start this role again"
+                    )
                 elif is_transient(error):
                     _log.warning("control_log.waiting", topic=self._topic, error=error.str())
                 else:
@@ -133,7 +145,13 @@ class ControlFollower:
     def _follow(self) -> None:
         seen = self._log.snapshot.position
         while not self._halt.is_set():
-            snapshot = self._log.poll(wait_s=0.3)
+            try:
+                snapshot = self._log.poll(wait_s=0.3)
+            except (KafkaException, ControlLogReplaced) as error:
+                # What was read last stays in force. A topic that was made again ends the process: see `topic_guard`.
+                _log.error("control_log.cannot_follow", error=str(error), again_in_s=_AGAIN_S)
+                self._halt.wait(_AGAIN_S)
+                continue
             if snapshot.position != seen:
                 seen = snapshot.position
                 self._changed(snapshot)

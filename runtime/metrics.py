@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 #: From 5 ms to 30 s: a batch takes tens of milliseconds, an outage seconds.
@@ -62,6 +64,12 @@ class EnrichMetrics:
             ["partition"],
             registry=registry,
         )
+
+    def forget(self, partition: int) -> None:
+        """Take away the gauges of a partition that this worker no longer holds: another one tells them now."""
+        for gauge in (self.lag, self.window_ids, self.horizon):
+            with suppress(KeyError):
+                gauge.remove(str(partition))
 
 
 class AgentMetrics:
@@ -127,9 +135,14 @@ class SinkMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.refused = Counter(
+            "streamgauge_sink_refused_rows_total",
+            "Accepted events that ClickHouse refused for their content, set aside on usage.rejected.",
+            registry=registry,
+        )
         self.unreadable = Counter(
             "streamgauge_sink_unreadable_total",
-            "Rejections, alerts and statuses that this version cannot read, by topic.",
+            "Records that cannot be read, and rows of them that ClickHouse refuses for their content, by topic.",
             ["topic"],
             registry=registry,
         )
@@ -139,6 +152,30 @@ class SinkMetrics:
         self.lag = Gauge(
             "streamgauge_sink_lag_messages",
             "Messages not yet in ClickHouse, by topic and partition.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+
+
+class HealthMetrics:
+    """Metrics of every role: what its probes answer, and what the watch sees."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.live = Gauge("streamgauge_live", "1 while /live answers 200, else 0.", registry=registry)
+        self.ready = Gauge("streamgauge_ready", "1 while /ready answers 200, else 0.", registry=registry)
+        self.progress_age = Gauge(
+            "streamgauge_progress_age_seconds",
+            "Seconds since the role last moved on or found its input empty.",
+            registry=registry,
+        )
+        self.standing = Gauge(
+            "streamgauge_standstill_seconds",
+            "For how long the partition that is worst off has had input waiting while its offset stood.",
+            registry=registry,
+        )
+        self.lag = Gauge(
+            "streamgauge_lag_messages",
+            "Messages between the group's committed offset and the end, by topic and partition held.",
             ["topic", "partition"],
             registry=registry,
         )

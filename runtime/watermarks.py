@@ -1,8 +1,11 @@
-"""In: a partition. Out: the offsets at which its log begins and ends, once the broker can tell."""
+"""In: a partition. Out: the offsets at which its log begins and ends, and what a group has committed, once the broker
+can tell.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -17,6 +20,9 @@ TRANSIENT = (
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TIMED_OUT,
     KafkaError._WAIT_COORD,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 )
 
 
@@ -41,3 +47,25 @@ def log_bounds(consumer: Consumer, topic: str, partition: int, wait_s: float = 6
                 raise
             _log.warning("kafka.waiting", topic=topic, partition=partition, error=error.args[0].str())
             time.sleep(0.2)
+
+
+def committed_offsets(
+    consumer: Consumer, places: Sequence[TopicPartition], wait_s: float = 60.0
+) -> list[TopicPartition]:
+    """What the consumer's group has committed there, with metadata; OFFSET_INVALID where nothing. Waits through a
+    coordinator's election; KafkaException when that takes too long.
+    """
+    deadline = time.monotonic() + wait_s
+    while places:
+        try:
+            found = consumer.committed(list(places), timeout=min(wait_s, 30.0))
+            failed = next((one.error for one in found if one.error is not None), None)
+            if failed is None:
+                return list(found)
+            raise KafkaException(failed)
+        except KafkaException as error:
+            if not is_transient(error.args[0]) or time.monotonic() > deadline:
+                raise
+            _log.warning("kafka.waiting", what="committed offsets", error=error.args[0].str())
+            time.sleep(0.2)
+    return []

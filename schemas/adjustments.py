@@ -18,7 +18,7 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
-from schemas.positions import GivenHeaders, PositionError
+from schemas.positions import GivenHeaders, PositionError, fits
 from schemas.usage import TIMESTAMP
 
 ADJUSTMENT_HEADER: Final = "sg-adjustment"
@@ -53,6 +53,8 @@ ADJUSTED_EVENTS: Final = pa.schema(
         pa.field("cost_nanousd", pa.int64(), nullable=False),
         pa.field("provisional_nanousd", pa.int64(), nullable=False),
         pa.field("rate_card", pa.utf8(), nullable=False),
+        #: Difference of the count of unpriced calls: -1 where a call of an open month has a price now.
+        pa.field("unpriced", pa.int64(), nullable=False),
     ]
 )
 
@@ -84,6 +86,9 @@ def read_adjustment(headers: GivenHeaders) -> AdjustmentPart:
     try:
         given = json.loads(raw)
         known = {one.name: given[one.name] for one in fields(AdjustmentPart)}
+        for one in fields(AdjustmentPart):
+            if one.name != "made_at" and not fits(str(one.type), known[one.name]):
+                raise ValueError(f"{one.name} is {str(known[one.name])[:60]}")
         return AdjustmentPart(**known | {"made_at": datetime.fromisoformat(known["made_at"])})
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PositionError(f"header {ADJUSTMENT_HEADER} is unreadable: {raw[:200]!r}") from error

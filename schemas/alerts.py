@@ -41,6 +41,7 @@ class AlertScope(_Contract):
     use_case: str | None = None
     stage: str | None = None
     model_class: str | None = None
+    source: str | None = Field(default=None, description="Who sends: alerts of kind ingest_quality and source_silent.")
 
 
 class AlertWindow(_Contract):

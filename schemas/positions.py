@@ -19,6 +19,8 @@ VERSION_HEADER: Final = "sg-version"
 #: Version of the Arrow payloads and headers below; a reader refuses a higher one by name.
 PAYLOAD_VERSION: Final = 2
 
+_INT64: Final = 2**63
+
 #: As confluent-kafka takes and gives them.
 Headers = list[tuple[str, str | bytes | None]]
 GivenHeaders = Headers | dict[str, str | bytes | None] | None
@@ -112,7 +114,7 @@ def _find(headers: GivenHeaders, name: str) -> bytes:
 def read_version(headers: GivenHeaders) -> None:
     """Refuse a message of a newer payload version than this reader knows."""
     raw = _find(headers, VERSION_HEADER)
-    if not raw.isdigit():
+    if not raw.isdigit() or len(raw) > 9:
         raise PositionError(f"header {VERSION_HEADER} is unreadable: {raw[:200]!r}")
     if int(raw) > PAYLOAD_VERSION:
         raise PositionError(f"payload version {int(raw)} is newer than {PAYLOAD_VERSION}: upgrade this process first")
@@ -121,9 +123,11 @@ def read_version(headers: GivenHeaders) -> None:
 def read_range(headers: GivenHeaders) -> SourceRange:
     raw = _find(headers, RANGE_HEADER)
     parts = raw.split(b":")
-    if len(parts) != 5 or not all(part.isdigit() for part in parts):
-        raise PositionError(f"header {RANGE_HEADER} is unreadable: {raw[:200]!r}")
-    return SourceRange(*(int(part) for part in parts))
+    if len(parts) == 5 and all(part.isdigit() and len(part) <= 19 for part in parts):
+        source_range = SourceRange(*(int(part) for part in parts))
+        if source_range.first <= source_range.next < _INT64 and source_range.part < source_range.parts:
+            return source_range
+    raise PositionError(f"header {RANGE_HEADER} is unreadable: {raw[:200]!r}")
 
 
 def read_mark(headers: GivenHeaders) -> Mark:
@@ -142,6 +146,18 @@ def _read(kind: type[_Value], headers: GivenHeaders, name: str) -> _Value:
     try:
         given = json.loads(raw)
         known = {one.name: given[one.name] for one in fields(kind) if one.name in given or one.default is MISSING}
+        for one in fields(kind):
+            if one.name in known and not fits(str(one.type), known[one.name]):
+                raise ValueError(f"{one.name} is {str(known[one.name])[:60]}")
         return kind(**known)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise PositionError(f"header {name} is unreadable: {raw[:200]!r}") from error
+
+
+def fits(annotation: str, value: object) -> bool:
+    """Whether a value read from JSON is what the field's annotation says: whole numbers fit 64 bits."""
+    if value is None:
+        return annotation.endswith("| None")
+    if annotation.startswith("int"):
+        return isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64
+    return isinstance(value, str) and (not annotation.startswith("Literal") or repr(value) in annotation)

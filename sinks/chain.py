@@ -31,8 +31,11 @@ class Chain:
     pending: list[RangeBlock] = field(default_factory=list)
     rows: int = 0
     since: float | None = None
-    #: Where a hole was met and looked for once already.
-    sought: int | None = None
+    #: Where the missing ranges were looked for: from what is applied, and at which offset of usage.enriched.
+    sought: tuple[int | None, int] | None = None
+    #: Offset behind the last message met, and the last one told to the group.
+    met: int | None = None
+    told: int | None = None
 
     @property
     def expected(self) -> int | None:
@@ -71,6 +74,15 @@ class Chain:
             return self.pending[-1].source.next >= self.intent.next
         assert self.since is not None
         return self.rows >= flush_rows or now - self.since >= flush_s
+
+    def hint(self) -> int | None:
+        """An offset to tell the group's watchers where nothing is to be inserted; None when there is nothing new to
+        tell. Never before an earlier owner's intent is repeated, which it would overwrite.
+        """
+        if self.pending or self.intent is not None or self.met == self.told:
+            return None
+        self.told = self.met
+        return self.met
 
     def planned(self) -> Intent:
         """The range that all pending blocks make together."""

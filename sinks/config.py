@@ -38,7 +38,8 @@ class ClickHouseTarget:
     tls: ClickHouseTls | None = None
     chdb_path: Path | None = None
     connect_timeout_s: int = 10
-    #: Longer than any insert should take, shorter than `SinkConfig.max_poll_interval_s`.
+    #: Longer than any insert should take. A request that hangs so long is given up and repeated; the sink stays a
+    #: member of its group meanwhile.
     timeout_s: int = 240
 
 
@@ -83,6 +84,15 @@ class SinkConfig:
     max_poll_interval_s: int = 600
     #: Go on behind source ranges that usage.enriched no longer holds. What is lost stays a hole in the ledger.
     accept_gaps: bool = False
+    #: Read usage.enriched from its beginning where the ledger's place lies behind its end: it was made anew or cut.
+    reread: bool = False
+    #: Rows that ClickHouse refuses for their content and that are set aside before the sink stops: in one insert, in a
+    #: row, or, above that number, as a share of the newest 10,000.
+    refuse_limit_rows: int = 100
+    refuse_limit_share: float = 0.05
+    #: Stop when this share of at least so many outcomes fails for its schema; a share of 0 switches it off.
+    reject_limit_share: float = 0.5
+    reject_limit_outcomes: int = 10_000
     retention: Retention = Retention()
     #: `migrate` at start; switch off where the schema is applied by somebody with more rights.
     migrate: bool = True

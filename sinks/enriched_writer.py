@@ -6,13 +6,17 @@ a hint for people, and its metadata the intent of the owner before. Then, for ea
 1. collect the ranges that continue the chain: skip what is applied, read back what is missing;
 2. *intent*: commit the offset of the first message with metadata that names [first, next), and wait for the answer. The
    broker refuses it from a member that lost the partition: a stalled process stops here;
-3. insert the events under the token `LOG:PARTITION:FIRST-NEXT`;
-4. insert the ledger rows under the same token;
-5. commit the offset behind the last message.
+3. insert the events under the token `LOG:PARTITION:FIRST-NEXT`. What ClickHouse refuses for its content is halved, each
+   half under a token of its own (sinks.isolate), until the bad rows stand alone;
+4. publish a rejection for each bad row, and wait for the broker's word;
+5. insert the ledger rows under the token of 3, with the count of the bad rows;
+6. commit the offset behind the last message.
 
-A crash before 2 loses nothing: the ranges are read again. After 2 or 3 the next owner reads the intent, collects
-exactly [first, next) and repeats 3 under the same token, which inserts only what is missing. After 4 the ledger says
-that the range is applied, and the next owner skips it. 5 decides nothing.
+A crash before 2 loses nothing: the ranges are read again. After 2, in the midst of 3, or after it, the next owner reads
+the intent, collects exactly [first, next) and repeats 3: the same rows meet the same answers, so the same inserts are
+made under the same tokens, and only what is missing is added. In the midst of 4 or after it, 3 finds the same bad rows,
+and a rejection that is published again is the same one, because its position is. After 5 the ledger says that the range
+is applied, and the next owner skips it. 6 decides nothing.
 """
 
 from __future__ import annotations
@@ -31,22 +35,28 @@ from runtime.connection import KafkaConnection
 from runtime.health import Health
 from runtime.log_identity import log_identity
 from runtime.metrics import SinkMetrics
+from schemas.positions import PositionError
 from schemas.topics import Topics
 from sinks.chain import Chain
 from sinks.config import SinkConfig
 from sinks.database import Database
-from sinks.errors import SinkError
-from sinks.event_rows import by_months, event_rows
+from sinks.dead_letters import DeadLetters, rejection_of
+from sinks.errors import ContentRefused, SinkError
+from sinks.event_rows import event_rows
 from sinks.intents import read_intent
+from sinks.isolate import RefusedRow, insert_good_rows
+from sinks.lag import Lag
 from sinks.ledger import ChainEnd, chain_end, ledger_rows
 from sinks.membership import AssignmentChanged, Halted, Membership
-from sinks.ranges import RangeBlock
+from sinks.places import first_offset, refuse_further_partitions
+from sinks.ranges import FOREIGN, RangeBlock
+from sinks.refusal_limit import RefusalLimit
 
 _log = structlog.get_logger("sink")
 
 EVENTS_TABLE: Final = "usage_events_raw"
 LEDGER_TABLE: Final = "usage_ledger"
-_KAFKA_TIMEOUT_S: Final = 30.0
+_KAFKA_TIMEOUT_S: Final = 10.0
 
 
 class EnrichedWriter:
@@ -65,7 +75,7 @@ class EnrichedWriter:
     ) -> None:
         self._config, self._clock, self._halt = config, clock, halt
         self._metrics, self._health = metrics, health
-        self._topic = topics.enriched
+        self._connection, self._topics, self._topic = connection, topics, topics.enriched
         self._log_id = log_identity(connection, topics.events)
         self._open_database = open_database
         self._opened: Database | None = None
@@ -73,7 +83,9 @@ class EnrichedWriter:
         #: Partitions that are read anew from elsewhere: what is left of the batch in hand is not theirs any more.
         self._moved: set[int] = set()
         self._loaded = 0
-        self._measured_at = 0.0
+        self._lag = Lag(metrics, self._topic)
+        self._limit = RefusalLimit(config.refuse_limit_rows, config.refuse_limit_share)
+        self._dead_letters: DeadLetters | None = None
         group = f"{topics.prefix}{config.group}"
         self._member = Membership(config, connection, group, [self._topic], clock, halt, health, assign=False)
 
@@ -105,29 +117,37 @@ class EnrichedWriter:
                 self._accept(message)
         now = self._clock.monotonic()
         for chain in self._chains.values():
-            if chain.due(now, self._config.flush_rows, self._config.flush_s):
-                self._flush(chain)
+            self._flush_if_due(chain, now)
         if not messages and not any(chain.pending for chain in self._chains.values()):
+            for chain in self._chains.values():
+                # Repeats and the beginnings of ranges are behind us too, where nothing was to be inserted.
+                if (offset := chain.hint()) is not None:
+                    self._tell(chain.partition, offset)
             self._health.idle()
-        self._measure_lag(now)
+        reached = ((chain.partition, chain.resume or 0) for chain in self._chains.values())
+        self._lag.measure(self._member.consumer, reached, now)
 
     def _load(self) -> None:
         """Find the place of every assigned partition and begin to read there."""
         generation, places = self._member.generation, self._member.assigned
+        refuse_further_partitions(places, self._topics.event_partitions)
         starts, chains = [], {}
-        for committed in self._member.consumer.committed(places, timeout=_KAFKA_TIMEOUT_S) if places else []:
-            partition = committed.partition
+        committed = places and self._member.ask_kafka(
+            "the group's intents", lambda: self._member.consumer.committed(places, timeout=_KAFKA_TIMEOUT_S)
+        )
+        for place in committed:
+            partition = place.partition
             end = self._member.patiently(
                 f"the question up to where usage_ledger has partition {partition}",
                 partial(self._chain_end, partition),
             )
-            low, high = self._member.consumer.get_watermark_offsets(committed, timeout=_KAFKA_TIMEOUT_S)
             chain = Chain(partition, end.applied if end else None, end.resume if end else None)
-            intent = read_intent(committed.metadata)
+            intent = read_intent(place.metadata)
             if intent is not None and (chain.applied is None or intent.first == chain.applied):
                 chain.intent = intent
-            # Behind the end: usage.enriched was made anew, and its chain is read from the beginning.
-            start = low if end is None or not low <= end.resume <= high else end.resume
+            start = self._member.ask_kafka(
+                f"where partition {partition} begins and ends", partial(self._first_offset, partition, end)
+            )
             starts.append(TopicPartition(self._topic, partition, start))
             chains[partition] = chain
             _log.info(
@@ -135,10 +155,20 @@ class EnrichedWriter:
             )
         self._member.start_at(starts)
         self._chains, self._loaded = chains, generation
+        self._lag.keep(chains)
         self._health.ready(True)
 
     def _chain_end(self, partition: int) -> ChainEnd | None:
         return chain_end(self._database(), self._log_id, partition, accept_gaps=self._config.accept_gaps)
+
+    def _first_offset(self, partition: int, end: ChainEnd | None) -> int:
+        place, bounds, config = TopicPartition(self._topic, partition), self._bounds(partition), self._config
+        return first_offset(self._connection, place, bounds, end, reread=config.reread, accept_gaps=config.accept_gaps)
+
+    def _bounds(self, partition: int) -> tuple[int, int]:
+        place = TopicPartition(self._topic, partition)
+        low, high = self._member.consumer.get_watermark_offsets(place, timeout=_KAFKA_TIMEOUT_S)
+        return low, high
 
     def _accept(self, message: Message) -> None:
         """Step 1 for one message."""
@@ -148,7 +178,11 @@ class EnrichedWriter:
         chain = self._chains.get(partition)
         if chain is None:
             return
-        block = chain.assembler.feed(offset, message.headers(), message.value())
+        chain.met = offset + 1
+        try:
+            block = chain.assembler.feed(offset, message.headers(), message.value())
+        except PositionError as error:
+            raise SinkError(f"{self._topic} partition {partition}, offset {offset}: {error}. {FOREIGN}") from error
         if block is None:
             return
         placement = chain.place(block)
@@ -161,9 +195,7 @@ class EnrichedWriter:
         chain.take(block, self._clock.monotonic())
         # An intent ends at an exact range, and one insert stays below the size at which ClickHouse cuts a block in two.
         if chain.intent is not None or chain.rows >= self._config.flush_rows:
-            now = self._clock.monotonic()
-            if chain.due(now, self._config.flush_rows, self._config.flush_s):
-                self._flush(chain)
+            self._flush_if_due(chain, self._clock.monotonic())
 
     def _seek_back(self, chain: Chain, block: RangeBlock) -> bool:
         """A range is missing before `block`: read it back. True: it is lost, and the settings say to go on behind
@@ -172,13 +204,22 @@ class EnrichedWriter:
         if chain.pending:
             self._flush(chain)
         if chain.pending:
-            # The flush was refused for now: the same hole is met again after it.
-            self._restart(chain)
+            # The flush was refused for now: what is pending is read again, and the same hole is met after it.
+            self._restart(chain, chain.pending[0].first_offset)
             return False
-        if chain.sought != chain.applied:
-            chain.sought = chain.applied
-            _log.warning("sink.hole", partition=chain.partition, applied=chain.applied, met=block.source.first)
-            self._restart(chain)
+        low, high = self._member.ask_kafka(
+            f"where partition {chain.partition} begins and ends", partial(self._bounds, chain.partition)
+        )
+        start = chain.resume if chain.resume is not None and low <= chain.resume <= high else low
+        if chain.sought is None or chain.sought[0] != chain.applied or chain.sought[1] > low:
+            # First from behind what is applied. Not there: from the beginning, because offsets of a topic that was made
+            # anew lead nowhere, while source ranges still tell what is missing.
+            start = low if chain.sought is not None and chain.sought[0] == chain.applied else start
+            chain.sought = (chain.applied, start)
+            _log.warning(
+                "sink.hole", partition=chain.partition, applied=chain.applied, met=block.source.first, offset=start
+            )
+            self._restart(chain, start)
             return False
         if self._config.accept_gaps:
             _log.error(
@@ -193,18 +234,18 @@ class EnrichedWriter:
             "and `streamgauge reconcile` names what is missing"
         )
 
-    def _restart(self, chain: Chain) -> None:
-        """Read the partition again from behind what is applied, or from its beginning where that is not known."""
-        low, high = self._member.consumer.get_watermark_offsets(
-            TopicPartition(self._topic, chain.partition), timeout=_KAFKA_TIMEOUT_S
-        )
+    def _restart(self, chain: Chain, offset: int) -> None:
+        """Read the partition again from `offset`; what is pending is forgotten."""
         chain.forget()
-        start = chain.resume if chain.resume is not None and low <= chain.resume <= high else low
-        self._member.consumer.seek(TopicPartition(self._topic, chain.partition, start))
+        self._member.seek(TopicPartition(self._topic, chain.partition, offset))
         self._moved.add(chain.partition)
 
+    def _flush_if_due(self, chain: Chain, now: float) -> None:
+        if chain.due(now, self._config.flush_rows, self._config.flush_s):
+            self._flush(chain)
+
     def _flush(self, chain: Chain) -> None:
-        """Steps 2 to 5 for what is pending in one partition."""
+        """Steps 2 to 6 for what is pending in one partition."""
         plan = chain.planned()
         blocks = list(chain.pending)
         # 2. The intent. Refused: keep what is pending and ask again after the next poll, which tells whose it is.
@@ -214,36 +255,47 @@ class EnrichedWriter:
         token = f"{self._log_id}:{chain.partition}:{plan.first}-{plan.next}"
         what = f"source range [{plan.first}, {plan.next}) of partition {chain.partition}"
         # 3. The events, one insert as a rule.
-        for rows, part_token in by_months(event_rows(blocks, self._log_id), token):
-            self._insert(EVENTS_TABLE, rows, part_token, what)
-        # 4. The ledger rows: from here on the range is applied.
-        now_us = self._clock.now_us()
-        self._insert(LEDGER_TABLE, ledger_rows(blocks, self._log_id, now_us), token, what)
+        rows = event_rows(blocks, self._log_id)
+        insert = partial(self._insert, EVENTS_TABLE, what)
+        refused = insert_good_rows(rows, token, insert, self._config.refuse_limit_rows)
+        # 4. What ClickHouse does not take.
+        self._limit.count(rows.num_rows, len(refused), refused[-1].sentence if refused else "")
+        if refused:
+            self._set_aside(refused, what)
+        # 5. The ledger rows: from here on the range is applied.
+        self._insert(LEDGER_TABLE, what, ledger_rows(blocks, self._log_id, self._clock.now_us(), refused), token)
         chain.done()
-        # 5. The offset behind it, for those who watch the group's lag; the next intent would tell the same.
-        self._member.consumer.commit(
-            offsets=[TopicPartition(self._topic, chain.partition, plan.end)], asynchronous=True
-        )
+        # 6. The offset behind it, for those who watch the group's lag; the next intent would tell the same.
+        self._tell(chain.partition, plan.end)
         self._health.progress()
 
-    def _insert(self, table: str, rows: pa.Table, token: str, what: str) -> None:
+    def _insert(self, table: str, what: str, rows: pa.Table, token: str) -> None:
+        """ContentRefused for rows that ClickHouse does not take."""
         began = self._clock.monotonic()
-        self._member.patiently(what, lambda: self._database().insert(table, rows, token))
+        retried = self._metrics.inserts.labels(table, "retried").inc
+        try:
+            self._member.patiently(what, lambda: self._database().insert(table, rows, token), on_retry=retried)
+        except ContentRefused:
+            self._metrics.inserts.labels(table, "refused").inc()
+            raise
         self._metrics.insert_seconds.labels(table).observe(self._clock.monotonic() - began)
         self._metrics.inserts.labels(table, "ok").inc()
         self._metrics.rows.labels(table).inc(rows.num_rows)
 
-    def _measure_lag(self, now: float) -> None:
-        if now - self._measured_at < 1.0:
-            return
-        self._measured_at = now
-        for chain in self._chains.values():
-            place = TopicPartition(self._topic, chain.partition)
-            _, high = self._member.consumer.get_watermark_offsets(place, cached=True)
-            if high >= 0:
-                self._metrics.lag.labels(self._topic, str(chain.partition)).set(max(0, high - (chain.resume or 0)))
+    def _set_aside(self, refused: list[RefusedRow], what: str) -> None:
+        rejections = [rejection_of(one, self._topics.events) for one in refused]
+        if self._dead_letters is None:
+            self._dead_letters = DeadLetters(self._connection, self._topics.rejected)
+        self._member.patiently(
+            f"{len(refused)} rejections of {what}", partial(self._dead_letters.publish, rejections), "Kafka"
+        )
+        self._metrics.refused.inc(len(refused))
+        for one in rejections:
+            _log.error("sink.refused", partition=one.partition, offset=one.offset, index=one.index, reason=one.message)
+
+    def _tell(self, partition: int, offset: int) -> None:
+        self._member.consumer.commit(offsets=[TopicPartition(self._topic, partition, offset)], asynchronous=True)
 
     def _database(self) -> Database:
-        if self._opened is None:
-            self._opened = self._open_database()
+        self._opened = self._opened or self._open_database()
         return self._opened

@@ -1,5 +1,5 @@
-"""In: an exception of clickhouse-connect. Out: whether to wait, to blame the data, or to stop. By code, never by
-text.
+"""In: an exception of clickhouse-connect. Out: whether to wait, to blame the data, to cut it, or to stop. By code,
+never by text.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
 
-Verdict = Literal["transient", "data", "unknown"]
+Verdict = Literal["transient", "data", "partitions", "unknown"]
 
 #: The server or the way to it is the trouble: the same insert succeeds later. Names as in ClickHouse's ErrorCodes.cpp.
 TRANSIENT: Final[dict[int, str]] = {
@@ -56,11 +56,14 @@ DATA: Final[dict[int, str]] = {
     469: "VIOLATED_CONSTRAINT",
 }
 
+_SENTENCE: Final = re.compile(r"DB::Exception: (.*?)(?: \(version [^)]*\).*| \(for url .*)?$", re.DOTALL)
 _ONE_BLOCK: Final = re.compile(r"partitions for single INSERT block", re.IGNORECASE)
 
 
 def verdict(error: BaseException) -> Verdict:
-    """`transient`: retry for ever. `data`: isolate the row. `unknown`: stop, a person must look."""
+    """`transient`: retry for ever. `data`: isolate the row. `partitions`: no row is bad, but one insert may not touch
+    so many table partitions. `unknown`: stop, a person must look.
+    """
     if not isinstance(error, ClickHouseError):
         # urllib3 and socket errors that the client let through; anything else is a defect of ours.
         return "transient" if isinstance(error, OSError) else "unknown"
@@ -70,7 +73,7 @@ def verdict(error: BaseException) -> Verdict:
         return "transient" if isinstance(error, OperationalError) or _gateway_failed(error) else "unknown"
     if code == 252 and _ONE_BLOCK.search(str(error)):
         # One code for two troubles: merges that lag (they catch up) and one block over too many partitions (for ever).
-        return "data"
+        return "partitions"
     if code in TRANSIENT:
         return "transient"
     return "data" if code in DATA else "unknown"
@@ -81,6 +84,12 @@ def code_of(error: BaseException) -> int | None:
     return error.code if isinstance(error, Error) else None
 
 
+def sentence_of(error: BaseException) -> str:
+    """What ClickHouse said, without the client's words before it and the version and address behind it."""
+    found = _SENTENCE.search(str(error))
+    return found[1].strip() if found else str(error)
+
+
 def _gateway_failed(error: BaseException) -> bool:
     """A proxy answered in ClickHouse's place: 502, 503 or 504 without ClickHouse's exception header."""
     return re.search(r"HTTP status 50[234]\b", str(error)) is not None
@@ -88,3 +97,13 @@ def _gateway_failed(error: BaseException) -> bool:
 
 class SinkError(RuntimeError):
     """The sink stops; the message has the figures and the way out."""
+
+
+class ContentRefused(SinkError):
+    """ClickHouse refuses these rows, and would for ever. `by_partitions`: not for a row, but for how many months they
+    touch.
+    """
+
+    def __init__(self, message: str, code: int | None, sentence: str, *, by_partitions: bool) -> None:
+        super().__init__(message)
+        self.code, self.sentence, self.by_partitions = code, sentence, by_partitions

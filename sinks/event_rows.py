@@ -26,15 +26,23 @@ def by_months(rows: pa.Table, token: str, max_months: int = MAX_MONTHS) -> Itera
     """(rows, token) of each insert: one for all rows as a rule; equal rows give equal inserts under equal tokens."""
     if rows.num_rows == 0:
         return
-    when = rows["occurred_at"]
-    month = pc.add(pc.multiply(pc.year(when), 12), pc.month(when))
-    months = pc.unique(month).sort()
+    month, months = _month(rows), months_of(rows)
     if len(months) <= max_months:
         yield rows, token
         return
     for number, low in enumerate(range(0, len(months), max_months)):
         chosen = pc.is_in(month, value_set=months.slice(low, max_months))
         yield rows.filter(chosen), f"{token}:{number}"
+
+
+def months_of(rows: pa.Table) -> pa.Array:
+    """The months of the rows' event times, in order: one table partition each."""
+    return pc.unique(_month(rows)).sort()
+
+
+def _month(rows: pa.Table) -> pa.ChunkedArray:
+    when = rows["occurred_at"]
+    return pc.add(pc.multiply(pc.year(when), 12), pc.month(when))
 
 
 def _constant(text: str, rows: int) -> pa.DictionaryArray:

@@ -12,18 +12,23 @@ import pyarrow as pa
 
 from schemas.usage import TIMESTAMP
 from sinks.database import Database, read_sql
+from sinks.isolate import RefusedRow
 from sinks.ranges import RangeBlock
 
 _INTS: Final = (
     *("first", "next", "read", "enriched", "duplicates", "rejected", "late", "input_tokens", "output_tokens"),
     *("cost_nanousd", "unpriced", "unattributed"),
 )
+_REFUSED: Final = (
+    "refused",
+    *("refused_input_tokens", "refused_output_tokens", "refused_cost_nanousd", "refused_unpriced"),
+)
 
 LEDGER: Final = pa.schema(
     [
         pa.field("log", pa.utf8(), nullable=False),
         pa.field("partition", pa.int32(), nullable=False),
-        *(pa.field(name, pa.int64(), nullable=False) for name in _INTS),
+        *(pa.field(name, pa.int64(), nullable=False) for name in (*_INTS, *_REFUSED)),
         pa.field("min_event_at", TIMESTAMP),
         pa.field("max_event_at", TIMESTAMP),
         pa.field("appended_at", TIMESTAMP, nullable=False),
@@ -35,9 +40,12 @@ LEDGER: Final = pa.schema(
 )
 
 
-def ledger_rows(blocks: Sequence[RangeBlock], log: str, now_us: int) -> pa.Table:
-    """One row per source range. Written after its events: a range in the ledger is a range in ClickHouse."""
+def ledger_rows(blocks: Sequence[RangeBlock], log: str, now_us: int, refused: Sequence[RefusedRow] = ()) -> pa.Table:
+    """One row per source range. Written after its events: a range in the ledger is a range in ClickHouse, but for the
+    `refused` rows, which it counts.
+    """
     columns: dict[str, list[Any]] = {name: [getattr(block.ledger, name) for block in blocks] for name in _INTS}
+    columns |= _refused_columns(blocks, refused)
     columns |= {
         "log": [log] * len(blocks),
         "partition": [block.source.partition for block in blocks],
@@ -50,6 +58,21 @@ def ledger_rows(blocks: Sequence[RangeBlock], log: str, now_us: int) -> pa.Table
         "inserted_at": [now_us] * len(blocks),
     }
     return pa.Table.from_arrays([pa.array(columns[field.name], field.type) for field in LEDGER], schema=LEDGER)
+
+
+def _refused_columns(blocks: Sequence[RangeBlock], refused: Sequence[RefusedRow]) -> dict[str, list[int]]:
+    """How many rows of each range were refused, and what stands in them."""
+    columns = {name: [0] * len(blocks) for name in _REFUSED}
+    for one in refused:
+        offset = one.row["src_offset"][0].as_py()
+        for place, block in enumerate(blocks):
+            if block.source.first <= offset < block.source.next:
+                columns["refused"][place] += 1
+                columns["refused_unpriced"][place] += one.row["cost_nanousd"].null_count
+                for name in ("input_tokens", "output_tokens", "cost_nanousd"):
+                    columns[f"refused_{name}"][place] += one.row[name][0].as_py() or 0
+                break
+    return columns
 
 
 @dataclass(frozen=True, slots=True)

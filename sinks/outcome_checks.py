@@ -47,8 +47,16 @@ def breaches(table: pa.Table, appended_us: npt.NDArray[np.int64]) -> list[Breach
     for check in _checks(table, appended_us):
         for row in np.flatnonzero(check.refused).tolist():
             if row not in found:
-                found[row] = Breach(row, check.code, check.sentence(table[check.column][row].as_py()))
+                found[row] = Breach(row, check.code, check.sentence(_value(table[check.column][row])))
     return [found[row] for row in sorted(found)]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    """As Python has it; a moment outside of the calendar as its microseconds."""
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError):
+        return f"{scalar.cast(pa.int64()).as_py()} µs"
 
 
 def _checks(table: pa.Table, appended_us: npt.NDArray[np.int64]) -> Iterator[_Check]:

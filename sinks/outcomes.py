@@ -4,14 +4,13 @@ pass.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from schemas.decoding import Decoder, SchemaSource
+from schemas.decoding import Decoder, SchemaSource, as_json
 from schemas.rejections import Rejection, RejectionCode, pack_raw
 from schemas.usage import TIMESTAMP
 from sinks.outcome_checks import breaches
@@ -50,12 +49,14 @@ class OutcomeReader:
                 failure.code,
                 failure.sentence,
                 failure.raw if failure.raw is not None else records[failure.message].value or b"",
+                failure.source,
+                failure.event_id,
             )
             for failure in decoded.failures
         ]
         refused = breaches(decoded.table, appended[decoded.message])
         for breach in refused:
-            row = decoded.table.slice(breach.row, 1).to_pylist()[0]
+            event = decoded.table.slice(breach.row, 1)
             rejections.append(
                 self._reject(
                     partition,
@@ -63,9 +64,10 @@ class OutcomeReader:
                     int(decoded.index[breach.row]),
                     breach.code,
                     breach.sentence,
-                    json.dumps(row, default=str).encode(),
-                    row["source"],
-                    row["outcome_id"],
+                    # As it would be sent: so it can be sent again.
+                    as_json(event),
+                    event["source"][0].as_py(),
+                    event["outcome_id"][0].as_py(),
                 )
             )
         if refused:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
-from schemas.arrow_ipc import from_ipc
+from schemas.arrow_ipc import UnreadableBlock, from_ipc
 from schemas.enriched import ENRICHED
 from schemas.positions import GivenHeaders, LedgerRow, SourceRange, read_ledger, read_range, read_version
 from sinks.errors import SinkError
+
+#: What to do about a message that is not enrich's.
+FOREIGN: Final = "Nothing but `streamgauge enrich` may write there; where enrich is newer, upgrade the sink first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,13 @@ class RangeBlock:
         """The accepted events in the columns of ENRICHED. SinkError when they are not as many as the ledger row
         says.
         """
-        tables = [_conform(from_ipc(value, ENRICHED)) for value in self.values if value]
+        try:
+            tables = [from_ipc(value, ENRICHED) for value in self.values if value]
+        except UnreadableBlock as error:
+            raise SinkError(
+                f"usage.enriched partition {self.source.partition}, offsets {self.first_offset} to {self.last_offset}: "
+                f"{error}. {FOREIGN}"
+            ) from error
         table = pa.concat_tables(tables) if tables else ENRICHED.empty_table()
         if table.num_rows != self.rows:
             raise SinkError(
@@ -83,18 +93,3 @@ class Assembler:
 
 def _part(source: SourceRange, part: int) -> SourceRange:
     return SourceRange(source.partition, source.first, source.next, part, source.parts)
-
-
-def _conform(table: pa.Table) -> pa.Table:
-    """To the columns of ENRICHED: a newer writer's further columns are left, an older one's missing ones are null."""
-    if table.schema.equals(ENRICHED):
-        return table
-    columns = []
-    for field in ENRICHED:
-        if field.name in table.schema.names:
-            columns.append(table[field.name].cast(field.type))
-        elif field.nullable:
-            columns.append(pa.nulls(table.num_rows, field.type))
-        else:
-            raise SinkError(f"a block on usage.enriched lacks the column {field.name}, which no version leaves out")
-    return pa.Table.from_arrays(columns, schema=ENRICHED)

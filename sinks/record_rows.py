@@ -1,4 +1,5 @@
-"""In: values of `usage.rejected`, `governance.alerts` and `governance.status`. Out: the columns of their tables.
+"""In: messages of `usage.rejected`, `usage.adjustments`, `governance.alerts` and `governance.status`. Out: the columns
+of their tables.
 
 A value that cannot be read is told apart, so that its neighbours pass; these topics are written by our own roles, so
 such a value is a defect or a foreigner, and is logged and counted, not stored.
@@ -14,7 +15,10 @@ from typing import Any, Final
 import pyarrow as pa
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from schemas.adjustments import ADJUSTED_EVENTS, read_adjustment
 from schemas.alerts import Alert, AlertScope, Cause, Link
+from schemas.arrow_ipc import from_ipc
+from schemas.positions import GivenHeaders
 from schemas.rejections import Rejection
 from schemas.status import BudgetStatus
 from schemas.usage import TIMESTAMP
@@ -24,6 +28,8 @@ _COUNT: Final = pa.int64()
 _CAUSES: Final = TypeAdapter(tuple[Cause, ...])
 _LINKS: Final = TypeAdapter(tuple[Link, ...])
 _SCOPE: Final = ("department", "team_id", "project_id", "use_case", "stage", "model_class")
+#: What alerts have besides: a source that is silent or whose events are refused.
+_ALERT_SCOPE: Final = (*_SCOPE, "source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,12 @@ class Record:
     key: bytes | None
     value: bytes | None
     appended_us: int
+    headers: GivenHeaders = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of its value."""
+        return len(self.value or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +87,7 @@ REJECTED: Final = _schema(
 )
 ALERTS: Final = _schema(
     ["alert_id", "kind", "state", "severity", "unit", "summary", "explanation", "suggested_action", "links"],
-    [*_SCOPE, "owner", "contact", "budget_id", "level", "mode"],
+    [*_ALERT_SCOPE, "owner", "contact", "budget_id", "level", "mode"],
     revision=pa.uint32(),
     historical=pa.bool_(),
     window_start=TIMESTAMP,
@@ -108,6 +120,15 @@ STATUS: Final = _schema(
     evaluated_at=TIMESTAMP,
     inserted_at=TIMESTAMP,
 )
+ADJUSTMENTS: Final = pa.schema(
+    [
+        *ADJUSTED_EVENTS,
+        *(pa.field(name, _TEXT, nullable=False) for name in ("adjustment_id", "kind", "reason", "made_by")),
+        pa.field("made_at", TIMESTAMP, nullable=False),
+        pa.field("position", _COUNT, nullable=False),
+        pa.field("inserted_at", TIMESTAMP, nullable=False),
+    ]
+)
 
 
 def rejected_rows(records: Sequence[Record], log_of: Callable[[str], str], now_us: int) -> Rows:
@@ -124,6 +145,35 @@ def rejected_rows(records: Sequence[Record], log_of: Callable[[str], str], now_u
     return _rows(records, row, REJECTED)
 
 
+def adjustment_rows(records: Sequence[Record], now_us: int) -> Rows:
+    """Rows of `usage_adjustments`: those of the form `events`; the form `tallies` is the agents'."""
+    tables, unreadable = [ADJUSTMENTS.empty_table()], []
+    for record in records:
+        try:
+            part = read_adjustment(record.headers)
+            if part.form != "events":
+                continue
+            events = from_ipc(record.value, ADJUSTED_EVENTS)
+        except ValueError as error:
+            # PositionError and UnreadableBlock.
+            unreadable.append(Unreadable(record.offset, str(error)))
+            continue
+        same = {
+            "adjustment_id": part.adjustment_id,
+            "kind": part.kind,
+            "reason": part.reason,
+            "made_by": part.made_by,
+            "made_at": part.made_at,
+            "position": record.offset,
+            "inserted_at": now_us,
+        }
+        for name, value in same.items():
+            field = ADJUSTMENTS.field(name)
+            events = events.append_column(field, pa.repeat(pa.scalar(value, field.type), events.num_rows))
+        tables.append(events)
+    return Rows(pa.concat_tables(tables), tuple(unreadable))
+
+
 def alert_rows(records: Sequence[Record], now_us: int) -> Rows:
     """Rows of `governance_alerts`."""
 
@@ -131,7 +181,7 @@ def alert_rows(records: Sequence[Record], now_us: int) -> Rows:
         alert = Alert.model_validate_json(record.value or b"")
         return {
             **alert.model_dump(exclude={"schema_version", "scope", "window", "explanation", "links"}),
-            **_scope(alert.scope),
+            **_scope(alert.scope, _ALERT_SCOPE),
             "window_start": alert.window.start,
             "window_end": alert.window.end,
             "explanation": _CAUSES.dump_json(alert.explanation).decode(),
@@ -152,7 +202,7 @@ def status_rows(records: Sequence[Record], now_us: int) -> Rows:
         forecast = status.forecast
         return {
             **_plain(status, {"schema_version", "scope", "period", "levels", "forecast", "exceptions", "as_of"}),
-            **_scope(status.scope),
+            **_scope(status.scope, _SCOPE),
             "period_start": status.period.start,
             "period_end": status.period.end,
             "period_kind": status.period.kind,
@@ -188,18 +238,33 @@ def _plain(model: BaseModel, exclude: set[str]) -> dict[str, Any]:
     return model.model_dump(exclude=exclude)
 
 
-def _scope(scope: AlertScope) -> dict[str, Any]:
+def _scope(scope: AlertScope, columns: Sequence[str]) -> dict[str, Any]:
     """The scope's `team` and `project` are `team_id` and `project_id` in every table."""
     values = scope.model_dump()
-    return {name: values[name.removesuffix("_id")] for name in _SCOPE}
+    return {name: values[name.removesuffix("_id")] for name in columns}
 
 
 def _rows(records: Sequence[Record], row: Callable[[Record], dict[str, Any]], schema: pa.Schema) -> Rows:
-    rows, unreadable = [], []
+    rows: list[dict[str, Any]] = []
+    unreadable = []
     for record in records:
         try:
-            rows.append(row(record))
-        except (ValidationError, UnicodeDecodeError, ValueError) as error:
+            values = row(record)
+            _check_ranges(values, schema)
+            rows.append(values)
+        except (ValidationError, UnicodeDecodeError, ValueError, OverflowError) as error:
             unreadable.append(Unreadable(record.offset, str(error)))
     columns = [pa.array([values[field.name] for values in rows], field.type) for field in schema]
     return Rows(pa.Table.from_arrays(columns, schema=schema), tuple(unreadable))
+
+
+def _check_ranges(values: dict[str, Any], schema: pa.Schema) -> None:
+    """Raises ValueError for what the contracts accept and a column cannot hold: a number beyond its width."""
+    for field in schema:
+        value = values[field.name]
+        if not isinstance(value, int) or isinstance(value, bool):
+            continue
+        bits = 64 if pa.types.is_timestamp(field.type) else field.type.bit_width
+        least = 0 if pa.types.is_unsigned_integer(field.type) else -(1 << (bits - 1))
+        if not least <= value < least + (1 << bits):
+            raise ValueError(f"{field.name} is {value}, which its column cannot hold")

@@ -1,11 +1,11 @@
-"""In: `usage.outcomes`, `usage.rejected`, `governance.alerts`, `governance.status`. Out: rows of their tables, at least
-once.
+"""In: `usage.outcomes`, `usage.rejected`, `usage.adjustments`, `governance.alerts`, `governance.status`. Out: rows of
+their tables, at least once.
 
 About once a second:
 
 1. collect what has arrived;
 2. decode and check outcomes; publish a rejection for each bad one, and wait for the broker's word;
-3. insert, one insert per table;
+3. insert, one insert per table; a row that ClickHouse refuses for its content is logged, counted and left out;
 4. commit the offsets, and wait for the answer.
 
 A crash before 4 repeats all of it: a rejection published twice has the same position, and every table keeps one row per
@@ -22,7 +22,7 @@ from typing import Final
 
 import pyarrow as pa
 import structlog
-from confluent_kafka import KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from runtime.clock import Clock
 from runtime.connection import KafkaConnection
@@ -34,20 +34,24 @@ from schemas.rejections import Rejection
 from schemas.topics import Topics
 from sinks.config import SinkConfig
 from sinks.database import Database
-from sinks.errors import SinkError
+from sinks.dead_letters import DeadLetters
+from sinks.errors import ContentRefused
 from sinks.membership import AssignmentChanged, Halted, Membership
+from sinks.outcome_limit import SCHEMA_CODES, OutcomeLimit
 from sinks.outcomes import OutcomeReader
-from sinks.record_rows import Record, Rows, alert_rows, rejected_rows, status_rows
+from sinks.record_rows import Record, Rows, adjustment_rows, alert_rows, rejected_rows, status_rows
+from sinks.refusal_limit import RefusalLimit
 
 _log = structlog.get_logger("sink")
 
 #: Records held at most before an insert, whatever the time.
 _MAX_RECORDS: Final = 20_000
-_PUBLISH_TIMEOUT_S: Final = 60.0
+#: And their bytes: a rejection or a part of an adjustment may have 900 kB.
+_MAX_BYTES: Final = 64_000_000
 
 
 class RecordsWriter:
-    """Writes the four topics of records. One thread."""
+    """Writes the five topics of records. One thread."""
 
     def __init__(
         self,
@@ -65,7 +69,16 @@ class RecordsWriter:
         self._metrics, self._health = metrics, health
         self._logs = {topic: log_identity(connection, topic) for topic in (topics.events, topics.outcomes)}
         self._outcomes = OutcomeReader(topics.outcomes, schemas)
-        self._producer = Producer(connection.librdkafka(enable_idempotence=True, acks="all"))
+        self._dead_letters = DeadLetters(connection, topics.rejected)
+        self._limit = OutcomeLimit(config.reject_limit_share, config.reject_limit_outcomes)
+        self._refusals = RefusalLimit(config.refuse_limit_rows, config.refuse_limit_share)
+        self._topic_of = {
+            "usage_outcomes": topics.outcomes,
+            "usage_rejected": topics.rejected,
+            "usage_adjustments": topics.adjustments,
+            "governance_alerts": topics.alerts,
+            "governance_status": topics.status,
+        }
         self._open_database = open_database
         self._opened: Database | None = None
         self._held: dict[tuple[str, int], list[Record]] = defaultdict(list)
@@ -75,7 +88,7 @@ class RecordsWriter:
             config,
             connection,
             f"{topics.prefix}{config.group}.records",
-            [topics.outcomes, topics.rejected, topics.alerts, topics.status],
+            [topics.outcomes, topics.rejected, topics.adjustments, topics.alerts, topics.status],
             clock,
             halt,
             health,
@@ -83,7 +96,10 @@ class RecordsWriter:
         )
 
     def run(self) -> None:
-        """Write until told to stop. Raises SinkError and KafkaException for what waiting does not mend."""
+        """Write until told to stop. Raises SinkError and KafkaException for what waiting does not mend.
+
+        Neither an outage of ClickHouse nor one of Kafka or the schema registry ends it.
+        """
         try:
             while not self._halt.is_set():
                 try:
@@ -110,18 +126,22 @@ class RecordsWriter:
         now = self._clock.monotonic()
         if messages and self._since is None:
             self._since = now
-        held = sum(len(records) for records in self._held.values())
-        if self._since is not None and (held >= _MAX_RECORDS or now - self._since >= self._config.flush_s):
+        if self._since is not None and (self._is_full() or now - self._since >= self._config.flush_s):
             self._flush()
         elif self._since is None and self._generation:
             self._health.idle()
+
+    def _is_full(self) -> bool:
+        held = [record for records in self._held.values() for record in records]
+        return len(held) >= _MAX_RECORDS or sum(record.size for record in held) >= _MAX_BYTES
 
     def _hold(self, message: Message) -> None:
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         assert topic is not None
         assert partition is not None
         assert offset is not None
-        record = Record(offset, message.key(), message.value(), message.timestamp()[1] * 1_000)
+        appended_us = message.timestamp()[1] * 1_000
+        record = Record(offset, message.key(), message.value(), appended_us, message.headers())
         self._held[topic, partition].append(record)
 
     def _flush(self) -> None:
@@ -141,11 +161,13 @@ class RecordsWriter:
                 rejections += outcomes.rejections
             elif topic == self._topics.rejected:
                 tables["usage_rejected"].append(self._read(topic, rejected_rows(records, self._log_of, now_us)))
+            elif topic == self._topics.adjustments:
+                tables["usage_adjustments"].append(self._read(topic, adjustment_rows(records, now_us)))
             elif topic == self._topics.alerts:
                 tables["governance_alerts"].append(self._read(topic, alert_rows(records, now_us)))
             else:
                 tables["governance_status"].append(self._read(topic, status_rows(records, now_us)))
-        self._publish(rejections)
+        self._refuse(sum(one.num_rows for one in tables.get("usage_outcomes", ())), rejections)
         # 3. Insert.
         for table, parts in tables.items():
             rows = pa.concat_tables(parts)
@@ -166,34 +188,45 @@ class RecordsWriter:
             _log.error("sink.unreadable", topic=topic, offset=unreadable.offset, reason=unreadable.reason)
         return rows.table
 
-    def _publish(self, rejections: Sequence[Rejection]) -> None:
-        failed: list[KafkaError] = []
-
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            if error is not None:
-                failed.append(error)
-
-        for rejection in rejections:
-            self._producer.produce(
-                self._topics.rejected,
-                rejection.model_dump_json().encode(),
-                key=f"{rejection.topic}:{rejection.partition}:{rejection.offset}:{rejection.index}".encode(),
-                on_delivery=delivered,
-            )
-            self._producer.poll(0)
-        if rejections and (self._producer.flush(_PUBLISH_TIMEOUT_S) or failed):
-            why = failed[0].str() if failed else f"no answer in {_PUBLISH_TIMEOUT_S:.0f} s"
-            raise SinkError(
-                f"{len(rejections)} refused outcomes could not be written to {self._topics.rejected}: {why}. "
-                "Nothing was committed: they are read again at the next start"
+    def _refuse(self, accepted: int, rejections: Sequence[Rejection]) -> None:
+        """Publish, however long Kafka is away: nothing is committed before it has them."""
+        failed = [one for one in rejections if one.code in SCHEMA_CODES]
+        if accepted or rejections:
+            self._limit.count(accepted + len(rejections), len(failed), failed[-1].message if failed else "")
+        if rejections:
+            self._member.patiently(
+                f"{len(rejections)} refused outcomes", lambda: self._dead_letters.publish(rejections), "Kafka"
             )
 
     def _insert(self, table: str, rows: pa.Table) -> None:
+        """All rows that ClickHouse takes. One that it refuses for its content is told, and its neighbours pass."""
+        try:
+            self._put(table, rows)
+            self._refusals.count(rows.num_rows, 0)
+        except ContentRefused as refusal:
+            if rows.num_rows == 1:
+                self._refusals.count(1, 1, refusal.sentence)
+                self._set_aside(table, rows, refusal)
+                return
+            middle = rows.num_rows // 2
+            self._insert(table, rows.slice(0, middle))
+            self._insert(table, rows.slice(middle))
+
+    def _put(self, table: str, rows: pa.Table) -> None:
         began = self._clock.monotonic()
-        self._member.patiently(f"{rows.num_rows} rows of {table}", lambda: self._database().insert(table, rows))
+        self._member.patiently(
+            f"{rows.num_rows} rows of {table}",
+            lambda: self._database().insert(table, rows),
+            on_retry=self._metrics.inserts.labels(table, "retried").inc,
+        )
         self._metrics.insert_seconds.labels(table).observe(self._clock.monotonic() - began)
         self._metrics.inserts.labels(table, "ok").inc()
         self._metrics.rows.labels(table).inc(rows.num_rows)
+
+    def _set_aside(self, table: str, row: pa.Table, refusal: ContentRefused) -> None:
+        self._metrics.unreadable.labels(self._topic_of[table]).inc()
+        values = {name: str(row[name][0]) for name in row.schema.names if row.schema.field(name).nullable is False}
+        _log.error("sink.row_refused", table=table, row=values, code=refusal.code, reason=refusal.sentence)
 
     def _log_of(self, topic: str) -> str:
         return self._logs.get(topic, self._logs[self._topics.events])

@@ -1,13 +1,16 @@
 """In: Kafka topics. Out: rows in ClickHouse. The whole sink role: migrate, then write until told to stop.
 
-Two threads, each with a database client of its own: this one writes `usage.enriched`, the other the four topics of
-records. When one fails the other is told to stop, and the first failure is raised.
+Two threads, each with a database client of its own: one writes `usage.enriched`, the other the topics of records. When
+one fails the other is told to stop, finishes the insert in hand, and commits nothing that is not in ClickHouse; the
+first failure is raised, and a second one is logged.
 """
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import wait
 from functools import partial
+from typing import Final
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -21,12 +24,18 @@ from schemas.topics import Topics
 from sinks.config import ClickHouseTarget, SinkConfig
 from sinks.database import Database
 from sinks.enriched_writer import EnrichedWriter
-from sinks.errors import SinkError, verdict
-from sinks.migrate import has_access_control, migrate
+from sinks.errand import begin
+from sinks.errors import SinkError, code_of, verdict
+from sinks.migrate import Migration, has_access_control, migrate
 from sinks.records_writer import RecordsWriter
 from sinks.retention import apply_retention
 
 _log = structlog.get_logger("sink")
+
+#: What ClickHouse says when two sinks that start at once change the same table or view: both changes are the same and
+#: can be repeated. UNKNOWN_TABLE, TABLE_ALREADY_EXISTS, DATABASE_ALREADY_EXISTS, DEADLOCK_AVOIDED, CANNOT_ASSIGN_ALTER.
+_RACES: Final = frozenset({60, 57, 82, 473, 517})
+_MAX_RACES: Final = 5
 
 
 def run_sink(
@@ -54,13 +63,14 @@ def run_sink(
     records = RecordsWriter(
         config, connection, topics, open_database, clock, both, metrics, health.part("records"), schemas
     )
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
 
     def guarded(writer: EnrichedWriter | RecordsWriter) -> None:
         try:
             writer.run()
-        except Exception as error:  # noqa: BLE001 - raised again below, in the thread that asked
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that asked
             failures.append(error)
+            _log.error("sink.failed", writer=threading.current_thread().name, error=str(error))
         finally:
             both.set()
 
@@ -85,20 +95,25 @@ def prepare(
     """Make the database, its tables and views, and their TTLs what they should be. Waits for a ClickHouse that is
     away.
     """
-    wait_s = config.retry_first_s
+    wait_s, races = config.retry_first_s, 0
     while not halt.is_set():
+        errand = begin(lambda: _prepare(config, target, clock))
         try:
-            with Database.open(target, create=True) as database:
-                done = migrate(database, clock, has_access_control=has_access_control(database))
-                changed = apply_retention(database, config.retention)
+            # A ClickHouse that takes the connection and does not answer keeps nobody from stopping.
+            while not wait([errand], 0.2).done:
+                if halt.is_set():
+                    return
+            done, changed = errand.result()
         except SinkError:
             raise
         except Exception as error:
-            if verdict(error) != "transient":
+            racing = code_of(error) in _RACES and races < _MAX_RACES
+            if verdict(error) != "transient" and not racing:
                 raise SinkError(f"ClickHouse at {_where(target)} does not take the schema: {_advice(error)}") from error
+            races += racing
             if health is not None:
-                health.failing(f"ClickHouse at {_where(target)} does not answer: {error}")
-            _log.warning("sink.waiting", what="the schema", retry_in_s=wait_s, error=str(error))
+                health.failing(f"ClickHouse at {_where(target)} does not take the schema: {error}")
+            _log.warning("sink.waiting", what="the schema", code=code_of(error), retry_in_s=wait_s, error=str(error))
             halt.wait(wait_s)
             wait_s = min(wait_s * 2, config.retry_cap_s)
             continue
@@ -107,6 +122,12 @@ def prepare(
         if changed:
             _log.info("sink.retention", tables=changed)
         return
+
+
+def _prepare(config: SinkConfig, target: ClickHouseTarget, clock: Clock) -> tuple[list[Migration], list[str]]:
+    with Database.open(target, create=True) as database:
+        done = migrate(database, clock, has_access_control=has_access_control(database))
+        return done, apply_retention(database, config.retention)
 
 
 def _where(target: ClickHouseTarget) -> str:

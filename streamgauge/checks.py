@@ -1,61 +1,63 @@
-"""In: settings. Out: one finding per thing that must be in place: Kafka, topics, registry, ClickHouse, migrations; and
-what to do if not.
+"""In: settings. Out: one finding per thing that must be in place: Kafka, topics, workers and their offsets, registry,
+ClickHouse, migrations, tables; and what to do if not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+
+from confluent_kafka import KafkaException
 
 from runtime.admin import PartitionMismatch, inspect_topics
+from streamgauge import checks_running
 from streamgauge.asking import ClickHouseUnreachable, open_database
+from streamgauge.findings import Finding
 from streamgauge.reach import KafkaUnreachable, reach_kafka
 from streamgauge.registry import Registry, RegistryAccess, RegistryError, subjects_of
 from streamgauge.settings import Settings, SettingsError
 from streamgauge.settings.convert import clickhouse_target, kafka_connection, reveal, topic_names
-
-State = Literal["ok", "warning", "failed", "skipped"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: what was found, and what to do where that is not enough."""
-
-    check: str
-    state: State
-    found: str
-    advice: str = ""
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, in the order in which things depend on each other. Raises nothing that a person could mend."""
     kafka = _guarded("Kafka", lambda: _kafka(settings))
     yield kafka
+    topics = Finding("topics", "skipped", "Kafka does not answer")
     if kafka.state == "ok":
-        yield _guarded("topics", lambda: _topics(settings))
-    else:
-        yield Finding("topics", "skipped", "Kafka does not answer")
+        topics = _guarded("topics", lambda: _topics(settings))
+    yield topics
+    there = topics.state in ("ok", "warning")
+    if there:
+        yield _guarded("workers", lambda: checks_running.workers(settings))
+        yield from _all_guarded("offsets", lambda: checks_running.offsets(settings))
     yield _guarded("schema registry", lambda: _registry(settings))
     clickhouse = _guarded("ClickHouse", lambda: _clickhouse(settings))
     yield clickhouse
     if clickhouse.state == "ok":
-        yield _guarded("migrations", lambda: _migrations(settings))
+        migrations = _guarded("migrations", lambda: _migrations(settings))
+        yield migrations
+        if there and migrations.state == "ok":
+            yield _guarded("tables", lambda: checks_running.tables(settings))
     else:
         yield Finding("migrations", "skipped", "ClickHouse does not answer")
     yield _user_key(settings)
 
 
 def _guarded(check: str, examine_one: Callable[[], Finding]) -> Finding:
+    return _all_guarded(check, lambda: [examine_one()])[0]
+
+
+def _all_guarded(check: str, examine_some: Callable[[], list[Finding]]) -> list[Finding]:
     try:
-        return examine_one()
+        return examine_some()
     except (KafkaUnreachable, ClickHouseUnreachable, RegistryError, SettingsError) as error:
         found, _, advice = str(error).partition(": ")
-        return Finding(check, "failed", found, advice)
+        return [Finding(check, "failed", found, advice)]
     except PartitionMismatch as error:
-        return Finding(
-            check, "failed", "partition counts differ from the settings", str(error).partition("\n")[2].strip()
-        )
+        what = "partition counts differ from the settings"
+        return [Finding(check, "failed", what, str(error).partition("\n")[2].strip())]
+    except KafkaException as error:
+        return [Finding(check, "warning", f"Kafka does not tell: {error.args[0].str()}")]
 
 
 def _kafka(settings: Settings) -> Finding:

@@ -1,9 +1,9 @@
 """In: raw message values in any of the three framings. Out: one Arrow table in source order, and the values that would
 not decode.
 
-`decoder` tells the framings apart and joins the parts · `avro_columns` decodes many datums at once, and isolates a bad
-one · `json_rows` reads plain JSON · `align` brings other schema versions to the current columns · `as_json` writes a
-refused event so that it can be sent again.
+`decoder` tells the framings apart and joins the parts · `avro_columns` decodes many datums at once, and isolates bad
+ones, which `walk` finds · `not_utf8` finds bad text · `json_rows` reads plain JSON · `align` brings other schema
+versions to the current columns · `as_json` writes a refused event so that it can be sent again.
 """
 
 from __future__ import annotations

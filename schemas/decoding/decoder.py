@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from typing import Literal, Protocol, cast
 
 import fastavro
 import numpy as np
@@ -18,9 +18,10 @@ import pyarrow as pa
 from schemas.avro_schemas import by_fingerprint
 from schemas.decoding.align import SchemaMismatch, align, columns_of
 from schemas.decoding.as_json import as_json
-from schemas.decoding.avro_columns import decode_datums, supports
+from schemas.decoding.avro_columns import Writer, decode_datums, supports
 from schemas.decoding.failure import Failure
 from schemas.decoding.json_rows import JsonRows
+from schemas.decoding.not_utf8 import rows_not_utf8
 from schemas.framing import CONFLUENT_HEADER_BYTES, SINGLE_OBJECT_HEADER_BYTES, FramingError, read_frame
 
 Int32s = npt.NDArray[np.int32]
@@ -55,14 +56,20 @@ class Decoded:
     unknown_fields: int
 
 
-@dataclass(slots=True)
-class _Writer:
-    """One writer schema: how to read its datums. `refused` says why none of them can be read."""
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Why nothing that this writer schema wrote can be read."""
 
-    text: str
-    parsed: Any
+    code: Literal["unknown_schema", "schema_mismatch"]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How to read what one writer schema wrote: `batch` tells the array form from the single one."""
+
+    writer: Writer
     batch: bool
-    refused: tuple[Literal["unknown_schema", "schema_mismatch"], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ class Decoder:
     def __init__(self, event: Literal["usage_event", "outcome_event"], schemas: SchemaSource | None = None) -> None:
         self._event = event
         self._source = schemas
-        self._writers: dict[bytes, _Writer] = {}
+        self._forms: dict[bytes, _Form | _Refused] = {}
 
     def decode(self, values: Sequence[bytes | None]) -> Decoded:
         """Decode all values. Nothing in them raises; an outage of the registry does: SchemaSourceAway."""
@@ -90,11 +97,11 @@ class Decoder:
             groups, json_rows = self._sort(values, failures)
         parts: list[tuple[pa.Table, Int32s, Int32s]] = []
         for header, group in groups.items():
-            writer = self._writer(header)
-            if writer.refused is not None:
-                failures.extend(Failure(place, 0, *writer.refused) for place in group.places)
+            form = self._form(header)
+            if isinstance(form, _Refused):
+                failures.extend(Failure(place, 0, form.code, form.sentence) for place in group.places)
             else:
-                parts.append(self._decode_group(writer, group, failures))
+                parts.append(self._decode_group(form, group, failures))
         if json_rows is not None:
             failures.extend(json_rows.failures)
             parts.append((json_rows.table(), _int32(json_rows.message), _int32(json_rows.index)))
@@ -133,8 +140,8 @@ class Decoder:
         }
         return groups, json_rows
 
-    def _decode_group(self, writer: _Writer, group: _Group, failures: list[Failure]) -> tuple[pa.Table, Int32s, Int32s]:
-        columns = decode_datums(group.datums, writer.text, writer.parsed)
+    def _decode_group(self, form: _Form, group: _Group, failures: list[Failure]) -> tuple[pa.Table, Int32s, Int32s]:
+        columns = decode_datums(group.datums, form.writer)
         failures.extend(
             Failure(group.places[place], 0, "undecodable", f"the Avro datum cannot be read: {reason}")
             for place, reason in columns.bad.items()
@@ -142,7 +149,7 @@ class Decoder:
         message = np.fromiter(group.places, np.int32, len(group.places))
         if columns.bad:
             message = message[_int32(columns.kept)]
-        if not writer.batch:
+        if not form.batch:
             return align(columns.batch, self._event), message, np.zeros(len(message), np.int32)
         events = columns.batch.column(0)
         counts = np.diff(np.asarray(events.offsets)).astype(np.int64)
@@ -174,12 +181,9 @@ class Decoder:
             pass
         bad: dict[int, str] = {}
         for name, column in zip(table.column_names, table.columns, strict=True):
-            try:
-                column.validate(full=True)
-            except pa.ArrowInvalid:
-                bad.update((row, name) for row in _rows_not_utf8(column) if row not in bad)
+            bad.update((row, name) for row in rows_not_utf8(column) if row not in bad)
         events = np.bincount(message)
-        for row, name in bad.items():
+        for row, name in sorted(bad.items()):
             # Of a batch only the event itself is kept: the whole message once for each bad event would multiply it.
             raw = as_json(table.slice(row, 1)) if events[message[row]] > 1 else None
             failures.append(
@@ -189,47 +193,47 @@ class Decoder:
         keep[list(bad)] = False
         return table.filter(pa.array(keep)), message[keep], index[keep]
 
-    def _writer(self, header: bytes) -> _Writer:
-        writer = self._writers.get(header)
-        if writer is None:
-            writer = self._writers[header] = self._learn(header)
-        return writer
+    def _form(self, header: bytes) -> _Form | _Refused:
+        form = self._forms.get(header)
+        if form is None:
+            form = self._forms[header] = self._learn(header)
+        return form
 
-    def _learn(self, header: bytes) -> _Writer:
+    def _learn(self, header: bytes) -> _Form | _Refused:
         if len(header) == SINGLE_OBJECT_HEADER_BYTES:
             known = by_fingerprint().get(header[2:])
             if known is None:
-                return _refuse(
+                return _Refused(
                     "unknown_schema", f"no schema of ours has the CRC-64-AVRO fingerprint {header[2:].hex()}"
                 )
             if known.name not in (self._event, f"{self._event}_batch"):
-                return _refuse("schema_mismatch", f"this topic carries {self._event}, the message is a {known.name}")
-            return _Writer(known.text, known.parsed, batch=known.name.endswith("_batch"))
+                return _Refused("schema_mismatch", f"this topic carries {self._event}, the message is a {known.name}")
+            return _Form(Writer.of(known.text), batch=known.name.endswith("_batch"))
         schema_id = int.from_bytes(header[1:], "big")
         if self._source is None:
-            return _refuse(
+            return _Refused(
                 "unknown_schema", f"the message names registry schema {schema_id}, but no schema registry is configured"
             )
         try:
             return self._foreign(schema_id, self._source.schema_text(schema_id))
         except UnknownSchema:
-            return _refuse("unknown_schema", f"the schema registry has no schema {schema_id}")
+            return _Refused("unknown_schema", f"the schema registry has no schema {schema_id}")
 
-    def _foreign(self, schema_id: int, text: str) -> _Writer:
+    def _foreign(self, schema_id: int, text: str) -> _Form | _Refused:
         """A schema that a registry gave: it may be older, newer or none of ours."""
         try:
             document = json.loads(text)
-            parsed = fastavro.parse_schema(document)
-        except (ValueError, LookupError, TypeError, fastavro.schema.SchemaParseException) as error:
-            return _refuse("schema_mismatch", f"registry schema {schema_id} is no Avro schema: {error}")
+            fastavro.parse_schema(document)
+        except (ValueError, LookupError, TypeError, RecursionError, fastavro.schema.SchemaParseException) as error:
+            return _Refused("schema_mismatch", f"registry schema {schema_id} is no Avro schema: {error}")
         fields = document.get("fields", []) if isinstance(document, dict) else []
         batch = len(fields) == 1 and fields[0].get("name") == "events"
         if not fields or not supports(text):
-            return _refuse(
+            return _Refused(
                 "schema_mismatch", f"registry schema {schema_id} is no record of types that {self._event} has"
             )
         try:
-            empty = decode_datums([], text, parsed).batch
+            empty = decode_datums([], Writer.of(text)).batch
             if batch:
                 align(
                     pa.Table.from_arrays(
@@ -240,8 +244,8 @@ class Decoder:
             else:
                 align(empty, self._event)
         except (SchemaMismatch, AttributeError, TypeError) as error:
-            return _refuse("schema_mismatch", f"registry schema {schema_id} does not fit {self._event}: {error}")
-        return _Writer(text, parsed, batch)
+            return _Refused("schema_mismatch", f"registry schema {schema_id} does not fit {self._event}: {error}")
+        return _Form(Writer.of(text), batch)
 
 
 def _one_group(values: Sequence[bytes | None]) -> dict[bytes, _Group] | None:
@@ -263,23 +267,5 @@ def _one_group(values: Sequence[bytes | None]) -> dict[bytes, _Group] | None:
     return {header: _Group(range(len(values)), datums)} if shared else None
 
 
-def _refuse(code: Literal["unknown_schema", "schema_mismatch"], sentence: str) -> _Writer:
-    return _Writer("", None, False, (code, sentence))
-
-
 def _int32(values: Sequence[int]) -> Int32s:
     return np.asarray(values, dtype=np.int32)
-
-
-def _rows_not_utf8(column: pa.ChunkedArray) -> list[int]:
-    """Rows of a text or map column that hold bytes which are not UTF-8."""
-    rows = []
-    at = 0
-    for chunk in column.chunks:
-        for place in range(len(chunk)):
-            try:
-                chunk.slice(place, 1).validate(full=True)
-            except pa.ArrowInvalid:
-                rows.append(at + place)
-        at += len(chunk)
-    return rows

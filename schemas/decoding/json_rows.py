@@ -9,7 +9,7 @@ counted.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,12 +22,17 @@ from schemas.decoding.failure import Failure
 from schemas.rejections import RejectionCode
 from schemas.usage import MAX_STRING_BYTES
 
-_INT64 = 2**63
+_INT64: Final = 2**63
+#: Events of one message. No message of a megabyte holds as many that are whole, and a refused one is answered with a
+#: record of its own: a megabyte of `{},{},…` must not become a gigabyte of rejections.
+MAX_EVENTS: Final = 20_000
+#: Characters of a sentence: a field's name may be as long as the message.
+_MAX_SENTENCE: Final = 500
 
 
 class _Refused(ValueError):
     def __init__(self, code: RejectionCode, sentence: str) -> None:
-        super().__init__(sentence)
+        super().__init__(_clip(sentence, _MAX_SENTENCE))
         self.code: RejectionCode = code
 
 
@@ -35,7 +40,7 @@ def _integer(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _Refused("bad_type", f"{name} must be a whole number, not {_shown(value)}")
     if not -_INT64 <= value < _INT64:
-        raise _Refused("absurd_count", f"{name} is {value}, which does not fit 64 bits")
+        raise _Refused("absurd_count", f"{name} is {_shown(value)}, which does not fit 64 bits")
     return value
 
 
@@ -54,7 +59,10 @@ def _truth(name: str, value: Any) -> bool:
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Refused("bad_type", f"{name} must be a number, not {_shown(value)}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise _Refused("absurd_count", f"{name} is {_shown(value)}, which is no number of 64 bits") from error
 
 
 def _moment(name: str, value: Any) -> int:
@@ -63,11 +71,15 @@ def _moment(name: str, value: Any) -> int:
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise _Refused("bad_type", f"{name} {_shown(value)} has no time zone: end it with Z or an offset")
+            return moment_us(moment)
+        except OverflowError as error:
+            raise _Refused("bad_value", f"{name} {_shown(value)} is outside of the calendar in UTC") from error
+        except _Refused:
+            raise
         except ValueError as error:
             raise _Refused("bad_type", f"{name} {_shown(value)} is not an RFC 3339 time") from error
-        if moment.tzinfo is None:
-            raise _Refused("bad_type", f"{name} {_shown(value)} has no time zone: end it with Z or an offset")
-        return moment_us(moment)
     raise _Refused("bad_type", f"{name} must be an RFC 3339 time or µs since the epoch, not {_shown(value)}")
 
 
@@ -81,8 +93,11 @@ def _mapping(convert: Callable[[str, Any], Any]) -> Callable[[str, Any], list[tu
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return _clip(repr(value), 60)
+
+
+def _clip(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _converter(field_type: pa.DataType) -> Callable[[str, Any], Any]:
@@ -133,15 +148,18 @@ class JsonRows:
         except ValueError as error:
             self.failures.append(Failure(message, 0, "bad_json", f"the message starts as JSON but is none: {error}"))
             return
-        for index, (event, raw) in enumerate(_events(document)):
-            if not isinstance(event, dict):
-                self.failures.append(
-                    Failure(message, index, "bad_type", f"an event must be an object, not {_shown(event)}", raw)
-                )
-                continue
+        several = _events(document)
+        if several is not None and len(several) > MAX_EVENTS:
+            sentence = f"the message has {len(several)} events, at most {MAX_EVENTS} are accepted in one"
+            self.failures.append(Failure(message, 0, "too_long", sentence))
+            return
+        for index, event in enumerate([document] if several is None else several):
             try:
+                if not isinstance(event, dict):
+                    raise _Refused("bad_type", f"an event must be an object, not {_shown(event)}")
                 self._rows.append(self._row(event))
             except _Refused as refused:
+                raw = None if several is None else _compact(event)
                 named = [_named(event, name) for name in ("source", self._schema.field(0).name)]
                 self.failures.append(Failure(message, index, refused.code, str(refused), raw, *named))
                 continue
@@ -171,20 +189,18 @@ class JsonRows:
         return row
 
 
-def _events(document: Any) -> Iterator[tuple[Any, bytes | None]]:
-    """Each event with its own bytes (None: the message is one event)."""
-    if isinstance(document, dict) and set(document) == {"events"} and isinstance(document["events"], list):
-        for event in document["events"]:
-            yield event, _compact(event)
-    else:
-        yield document, None
+def _events(document: Any) -> list[Any] | None:
+    """The events of a batch; None for a message that is one event."""
+    if isinstance(document, dict) and document.keys() == {"events"} and isinstance(document["events"], list):
+        return document["events"]
+    return None
 
 
 def _compact(event: Any) -> bytes:
     return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def _named(event: dict[str, Any], name: str) -> str | None:
+def _named(event: Any, name: str) -> str | None:
     """Whose event it is and which, where it says so in a usable way: a refusal without a name finds nobody."""
-    value = event.get(name)
+    value = event.get(name) if isinstance(event, dict) else None
     return value if isinstance(value, str) and len(value) <= MAX_STRING_BYTES else None

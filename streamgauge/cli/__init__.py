@@ -15,12 +15,18 @@ from streamgauge.cli import (
     agents,
     alerts,
     apply,
+    backfill,
     budgets,
     demo,
     doctor,
     enrich,
+    offsets,
     query,
+    rebuild,
+    reconcile,
+    rejected,
     replay,
+    reprice,
     schemas,
     sink,
     topics,
@@ -80,10 +86,16 @@ enrich.add(app, _RUN)
 agents.add(app, _RUN)
 sink.add(app, _RUN)
 topics.add(app, _STEER)
+offsets.add(app, _STEER)
 schemas.add(app, _STEER)
 apply.add(app, _STEER)
 doctor.add(app, _STEER)
+backfill.add(app, _STEER)
+rejected.add(app, _STEER)
+reprice.add(app, _STEER)
+rebuild.add(app, _STEER)
 alerts.add(app, _ASK)
 budgets.add(app, _ASK)
 query.add(app, _ASK)
+reconcile.add(app, _ASK)
 flowing_help(app)

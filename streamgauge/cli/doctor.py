@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from streamgauge.cli.options import Json, examples, settings_of
@@ -11,22 +13,37 @@ def add(app: typer.Typer, panel: str) -> None:
     app.command(
         "doctor",
         rich_help_panel=panel,
-        epilog=examples("streamgauge doctor", "streamgauge --config prod.toml doctor --json"),
+        epilog=examples(
+            "streamgauge doctor",
+            "streamgauge --config prod.toml doctor --json",
+            "streamgauge doctor --probe http://enrich-1:9101",
+        ),
     )(command)
 
 
-def command(context: typer.Context, json: Json = False) -> None:
-    """Check that Kafka, the registry and ClickHouse answer, and that topics and migrations are in place.
+def command(
+    context: typer.Context,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(help="http://HOST:PORT of a worker: ask its /live and /ready too.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check that Kafka, the registry and ClickHouse answer, that topics, tables and state are in place, and that
+    workers run and keep up.
 
     Exits 1 if anything failed.
     """
     from dataclasses import asdict
+    from itertools import chain
 
     from streamgauge.checks import examine
+    from streamgauge.checks_running import probe as probe_worker
     from streamgauge.cli.output import emit_json
 
+    settings = settings_of(context)
     findings = []
-    for finding in examine(settings_of(context)):
+    for finding in chain(examine(settings), (probe_worker(url) for url in probe or ())):
         findings.append(finding)
         if not json:
             _tell(finding.check, finding.state, finding.found, finding.advice)

@@ -6,7 +6,10 @@ A wrong setting ends the process at once; an outage is waited out.
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +18,16 @@ from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry
 
+from runtime.access import GROUPS
 from runtime.admin import inspect_topics
 from runtime.clock import Clock, SystemClock
 from runtime.connection import KafkaConnection
 from runtime.endpoint import Endpoint
 from runtime.health import Health
 from runtime.logs import configure_logs
+from runtime.metrics import HealthMetrics
+from runtime.progress_watch import ProgressWatch
+from runtime.topic_guard import TopicGuard
 from schemas.topics import Topics
 from streamgauge.reach import KafkaUnreachable, reach_kafka
 from streamgauge.registry import Registry, RegistryAccess
@@ -52,8 +59,12 @@ class Role:
 
 
 def run_role(name: RoleName, settings: Settings, body: Callable[[Role], None]) -> None:
-    """Run `body` until SIGTERM or SIGINT. Whatever it raises ends the process."""
+    """Run `body` until SIGTERM or SIGINT. Whatever it raises ends the process, and so do topics that change under it.
+    SIGUSR1 prints the stacks of all threads.
+    """
     configure_logs(settings.logs.level, settings.logs.form, role=name)
+    if sys.stderr is not None:
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
     halt = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -78,10 +89,52 @@ def run_role(name: RoleName, settings: Settings, body: Callable[[Role], None]) -
     try:
         if await_kafka(role):
             _require_topics(role, name)
-            body(role)
+            _watched(role, name, body)
     finally:
         if endpoint is not None:
             endpoint.stop()
+
+
+def _watched(role: Role, name: RoleName, body: Callable[[Role], None]) -> None:
+    """Run `body` beside the watch. Raises what the watch found fatal, else what `body` raises."""
+    fatal: list[Exception] = []
+
+    def end(found: Exception) -> None:
+        if not fatal:
+            fatal.append(found)
+            # As if asked from outside: every role ends in order on this, and commits nothing that is not done.
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    watch = ProgressWatch(
+        role.connection,
+        groups_of(name, role.topics),
+        role.health,
+        HealthMetrics(role.registry),
+        role.clock,
+        TopicGuard(role.connection, role.topics, name),
+        end,
+    )
+    watch.start()
+    try:
+        body(role)
+    except Exception:
+        if not fatal:
+            raise
+    finally:
+        watch.stop()
+    if fatal:
+        raise fatal[0]
+
+
+def groups_of(name: RoleName, topics: Topics) -> dict[str, str]:
+    """The consumer group by which a role reads each of its topics."""
+    group = f"{topics.prefix}{GROUPS[name]}"
+    if name == "enrich":
+        return {topics.events: group}
+    if name == "agents":
+        return {topics.tallies: group}
+    records = (topics.outcomes, topics.rejected, topics.alerts, topics.status, topics.adjustments)
+    return {topics.enriched: group} | dict.fromkeys(records, f"{group}.records")
 
 
 def schema_source(settings: Settings) -> Registry | None:

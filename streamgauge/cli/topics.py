@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamgauge.cli.options import Json, examples, settings_of
+
+if TYPE_CHECKING:
+    from runtime.connection import KafkaConnection
+    from schemas.topics import Topics
 
 
 def add(app: typer.Typer, panel: str) -> None:
@@ -14,7 +18,10 @@ def add(app: typer.Typer, panel: str) -> None:
         "topics",
         rich_help_panel=panel,
         epilog=examples(
-            "streamgauge topics", "streamgauge topics --check --json", "streamgauge topics --acls --role sink"
+            "streamgauge topics",
+            "streamgauge topics --check --json",
+            "streamgauge topics --grow-events 24",
+            "streamgauge topics --acls --role sink",
         ),
     )(command)
 
@@ -25,6 +32,10 @@ def command(
     acls: Annotated[
         bool, typer.Option("--acls", help="Print the access rights that each role needs, as kafka-acls commands.")
     ] = False,
+    grow_events: Annotated[
+        int | None,
+        typer.Option(min=1, help="Grow usage.events and what follows its count to so many.", show_default=False),
+    ] = None,
     role: Annotated[str | None, typer.Option(help="With --acls: of one role only.", show_default=False)] = None,
     principal: Annotated[
         str, typer.Option(help="With --acls: who is granted the rights; {role} is replaced.")
@@ -46,6 +57,9 @@ def command(
 
     connection, topics = kafka_connection(settings), topic_names(settings)
     reach_kafka(connection)
+    if grow_events is not None:
+        _grow(connection, topics, grow_events, json)
+        return
     if check:
         states = inspect_topics(connection, topics)
     else:
@@ -75,6 +89,22 @@ def command(
             typer.echo(f"  {drift.command(connection.bootstrap)}")
     if any(state.action == "missing" for state in states):
         raise typer.Exit(1)
+
+
+def _grow(connection: KafkaConnection, topics: Topics, wanted: int, json: bool) -> None:
+    from runtime.grow import grow_events
+    from streamgauge.cli.output import emit_json
+    from streamgauge.cli.role import groups_of
+    from streamgauge.offsets import ROLES
+
+    groups = dict.fromkeys(group for role in ROLES for group in groups_of(role, topics).values())
+    grown = grow_events(connection, topics, wanted, list(groups))
+    if json:
+        emit_json([{"name": name, "before": before, "after": after} for name, (before, after) in grown.items()])
+        return
+    for name, (before, after) in grown.items():
+        typer.echo(f"{name}: {before} → {after} partitions")
+    typer.echo(f"set topics.event_partitions = {wanted} for every role, then start enrich, agents and sink")
 
 
 def _acls(settings: object, role: str | None, principal: str, json: bool) -> None:

@@ -14,7 +14,8 @@ class FolderInUse(RuntimeError):
 
 
 class Folder:
-    """Layout: `clickhouse/` data, `logs/NAME.log` (and `.previous`), `user.key`, `up.json`, `lock`.
+    """Layout: `clickhouse/` data, `logs/NAME.log` (and `.previous`), `user.key`, `writer.key`,
+    `up.json`, `lock`.
 
     The lock is the kernel's and dies with its holder, so what a killed run left never has to be cleaned up.
     """

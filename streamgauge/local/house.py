@@ -24,7 +24,15 @@ from streamgauge.embedded.child import LOOPBACK
 from streamgauge.embedded.clickhouse import EmbeddedClickHouse
 from streamgauge.local.folder import Folder
 from streamgauge.local.process import RoleProcess
-from streamgauge.local.state import LocalState, local_user_key, process_started, publish_local, withdraw_local
+from streamgauge.local.state import (
+    WRITER,
+    LocalState,
+    local_user_key,
+    local_writer_password,
+    process_started,
+    publish_local,
+    withdraw_local,
+)
 
 #: The order of the data: who reads is up before who writes, so that nothing piles up.
 ROLES: Final = ("sink", "agents", "enrich")
@@ -36,7 +44,6 @@ FETCH_WAIT_MS: Final = 50
 EVENT_PARTITIONS: Final = 4
 TALLY_PARTITIONS: Final = 4
 DATABASE: Final = "streamgauge"
-WRITER: Final = "writer"
 
 Said = Callable[[str], None]
 
@@ -125,6 +132,8 @@ class House:
             self._said("broker")
             self._broker.start()
             self._said("ClickHouse")
+            # Kept in the folder, so that commands which write find it too.
+            self._clickhouse.writer_password = local_writer_password(self._folder.path)
             self._clickhouse.start()
             self._said("topics")
             create_topics(self.connection, self.topics, replication=1)

@@ -15,6 +15,8 @@ from typing import Final
 
 STATE_FILE: Final = "up.json"
 KEY_FILE: Final = "user.key"
+WRITER_FILE: Final = "writer.key"
+WRITER: Final = "writer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,11 @@ class LocalState:
     def user_key(self) -> str:
         """The local key of the user hash."""
         return (Path(self.data_dir) / KEY_FILE).read_text(encoding="ascii").strip()
+
+    def writer_password(self) -> str | None:
+        """The local password of ClickHouse's user `writer`; None where an older version runs."""
+        path = Path(self.data_dir) / WRITER_FILE
+        return path.read_text(encoding="ascii").strip() if path.exists() else None
 
 
 def find_local(data_dir: Path) -> LocalState | None:
@@ -83,7 +90,15 @@ def process_started(pid: int) -> str | None:
 
 def local_user_key(data_dir: Path) -> str:
     """The key of this data directory, made at the first call and readable by its owner alone."""
-    path = data_dir / KEY_FILE
+    return _local_secret(data_dir / KEY_FILE)
+
+
+def local_writer_password(data_dir: Path) -> str:
+    """The password of ClickHouse's user `writer` in this data directory, made and kept in the same way."""
+    return _local_secret(data_dir / WRITER_FILE)
+
+
+def _local_secret(path: Path) -> str:
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -84,6 +84,10 @@ def enrich_config(settings: Settings) -> EnrichConfig:
         lateness_s=enrich.lateness_s,
         dedupe_horizon_s=enrich.dedupe_horizon_s,
         dedupe_max_ids=enrich.dedupe_max_ids,
+        accept_missing_window=enrich.accept_missing_window,
+        reject_limit_share=enrich.reject_limit_share,
+        reject_limit_events=enrich.reject_limit_events,
+        reject_limit_run=enrich.reject_limit_run,
         tag_keys=enrich.tag_keys,
         provisional_input_usd_per_mtok=enrich.provisional_input_usd_per_mtok,
         provisional_output_usd_per_mtok=enrich.provisional_output_usd_per_mtok,
@@ -118,6 +122,12 @@ def sink_config(settings: Settings) -> SinkConfig:
         flush_rows=settings.sink.flush_rows,
         retention=Retention(**settings.clickhouse.retention.model_dump()),
         migrate=settings.sink.migrate,
+        accept_gaps=settings.sink.accept_gaps,
+        reread=settings.sink.reread,
+        refuse_limit_rows=settings.sink.refuse_limit_rows,
+        refuse_limit_share=settings.sink.refuse_limit_share,
+        reject_limit_share=settings.sink.reject_limit_share,
+        reject_limit_outcomes=settings.sink.reject_limit_outcomes,
     )
 
 

@@ -23,7 +23,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as PydanticSettingsError
 
-from streamgauge.local.state import LocalState, find_local
+from streamgauge.local.state import WRITER, LocalState, find_local
 from streamgauge.settings.sections import (
     AgentsSettings,
     ClickHouseSettings,
@@ -100,6 +100,8 @@ def _local_values(state: LocalState) -> dict[str, Any]:
             "host": state.http_host,
             "port": state.http_port,
             "database": state.database,
+            "user": WRITER,
+            "password": state.writer_password(),
         },
         "enrich": {"user_key": state.user_key()},
     }

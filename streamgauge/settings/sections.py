@@ -153,6 +153,18 @@ class EnrichSettings(Section):
     dedupe_max_ids: int = Field(
         10_000_000, ge=1_000, description="Event ids remembered per partition at most; 16 bytes each."
     )
+    accept_missing_window: bool = Field(
+        False,
+        description="Go on with an empty dedupe window where it cannot be rebuilt: resends may count twice. For one "
+        "start.",
+    )
+    reject_limit_share: float = Field(
+        0.5, ge=0, le=1, description="Stop when this share of events is refused by what looks our own fault; 0: never."
+    )
+    reject_limit_events: int = Field(10_000, ge=1, description="Events that the share is taken of, at least.")
+    reject_limit_run: int = Field(
+        5_000, ge=0, description="The same for so many refused events since one last passed; 0: never."
+    )
     tag_keys: Names = Field(
         (), description="Keys that `tags` may have, joined by commas; an event with another is rejected."
     )
@@ -192,6 +204,21 @@ class SinkSettings(Section):
     flush_s: float = Field(1.0, gt=0, le=60, description="Longest that a block waits for its insert.")
     flush_rows: int = Field(200_000, ge=1, description="Rows that make an insert early.")
     migrate: bool = Field(True, description="Apply migrations at start; off where somebody with more rights does.")
+    accept_gaps: bool = Field(False, description="Go on behind what Kafka no longer holds; for one start.")
+    reread: bool = Field(
+        False,
+        description="Read `usage.enriched` from its beginning where the ledger's place is behind its end; for one start.",
+    )
+    refuse_limit_rows: int = Field(
+        100, ge=0, description="Rows that ClickHouse may refuse in one insert, or in a row, before the sink stops."
+    )
+    refuse_limit_share: float = Field(
+        0.05, ge=0, le=1, description="Share of the newest 10,000 rows that ClickHouse may refuse above that number."
+    )
+    reject_limit_share: float = Field(
+        0.5, ge=0, le=1, description="Stop when this share of outcomes fails for its schema; 0: never."
+    )
+    reject_limit_outcomes: int = Field(10_000, ge=1, description="Outcomes that the share is taken of, at least.")
 
 
 class LogSettings(Section):

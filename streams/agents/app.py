@@ -70,7 +70,8 @@ def make_app(
             try:
                 if partition not in custody.partitions and TP(topics.tallies, partition) in app.consumer.assignment():
                     custody.assign([partition])  # 1, when the message was faster than the hook
-                await custody.take(partition, read_tally(message.offset, list(message.headers or ()), event.value))  # 2
+                told = read_tally(message.offset, list(message.headers or ()), event.value, partition)
+                await custody.take(partition, told)  # 2
             except Exception as failure:
                 fail(failure)
                 raise

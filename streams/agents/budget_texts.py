@@ -26,6 +26,7 @@ _CHANGED: Final = {
 _RESOLVED: Final = {
     "end": "The period has ended; the new one starts at zero.",
     "limit": "The limit was raised, so the level no longer holds.",
+    "correction": "A correction lowered what was used, so the level no longer holds.",
     "removed": "The budget was removed.",
     "rule": "The budget counts other events from now on; its new total starts at zero.",
 }

@@ -50,14 +50,24 @@ class BudgetBook:
         self._tombstones: set[str] = set()
         self._documents: set[str] = set()
 
-    def settle(self, rows: BudgetRows, timeline: Timeline, control: ControlSnapshot, now_us: int) -> list[Alert]:
-        """Fold a batch and judge every level that it or a newer control snapshot touched."""
+    def settle(
+        self,
+        rows: BudgetRows,
+        timeline: Timeline,
+        control: ControlSnapshot,
+        now_us: int,
+        corrections: BudgetRows | None = None,
+    ) -> list[Alert]:
+        """Fold a batch and judge every level that it, its corrections or a newer control snapshot touched."""
         watermark_us = timeline.last.watermark_us
         alerts: list[Alert] = []
         changed = self._take_control(control, alerts, now_us)
         self.quarters.fold(rows, self.totals.floor(watermark_us))
         keys = self.totals.fold(rows, watermark_us)
         alerts += self.verdicts.judge_rows(keys, rows, self._plan, timeline, now_us)
+        if corrections is not None:
+            corrected = self._correct(corrections, timeline, alerts, now_us)
+            keys = np.concatenate([keys, corrected[~np.isin(corrected, keys)]])
         for budget in changed:
             alerts += self._judge_change(budget, timeline, now_us)
         alerts += self.verdicts.judge_dates(rows, self.quarters, timeline, now_us)
@@ -98,6 +108,17 @@ class BudgetBook:
         self._home = home
         self._plan = Plan(list(home.values()), self.totals)
         return changed
+
+    def _correct(self, corrections: BudgetRows, timeline: Timeline, alerts: list[Alert], now_us: int) -> np.ndarray:
+        """Add what was corrected, and judge each total as a whole: there is no row that reached a level."""
+        watermark_us = timeline.last.watermark_us
+        self.quarters.fold(corrections, self.totals.floor(watermark_us))
+        keys = self.totals.fold(corrections, watermark_us)
+        for key in keys.tolist():
+            budget = self._plan.by_number.get(key >> 32)
+            if budget is not None:
+                alerts += self.verdicts.judge_change(budget, key, timeline, now_us)
+        return keys
 
     def _judge_change(self, budget: Budget, timeline: Timeline, now_us: int) -> list[Alert]:
         """Judge every period of the budget that has not ended."""
@@ -172,6 +193,10 @@ class BudgetBook:
         self._due.clear()
         self._tombstones.clear()
         return records
+
+    def published(self, budget_id: str, start_us: int) -> None:
+        """A status of this period stands on the topic."""
+        self._published[budget_id] = sorted({*self._published.get(budget_id, []), start_us})
 
     def take_documents(self) -> dict[str, str | None]:
         """What changed beside the totals since the last call, as JSON by key; None: gone."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from streams.agents.ingest.policy import IngestPolicy
 from streams.agents.spikes.policy import SpikePolicy
 
 
@@ -26,3 +27,4 @@ class AgentsConfig:
     historical_after_s: int = 2 * 86_400
     web_port: int | None = None
     spikes: SpikePolicy = field(default_factory=SpikePolicy)
+    ingest: IngestPolicy = field(default_factory=IngestPolicy)

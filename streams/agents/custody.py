@@ -11,12 +11,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
+from runtime.admin import Mismatch, PartitionMismatch
 from runtime.health import Health
 from schemas.control.snapshot import ControlSnapshot
+from schemas.topics import SPECS, Topics
 from streams.agents.config import AgentsConfig
 from streams.agents.keeper import ShardKeeper
 from streams.agents.tally_message import TallyMessage
@@ -24,6 +26,9 @@ from streams.agents.windows import TeamWindow
 
 _log = structlog.get_logger("agents")
 T = TypeVar("T")
+
+#: While a settlement takes longer than this, its shard takes no more messages.
+_LONGEST_SETTLE_S: Final = 20.0
 
 
 class _Held:
@@ -35,6 +40,10 @@ class _Held:
         self.ready = asyncio.Event()
         self.leaving = asyncio.Event()
         self.full = asyncio.Event()
+        #: Set while no settlement runs; `began` is when the last one did, by the loop's clock.
+        self.settled = asyncio.Event()
+        self.settled.set()
+        self.began = 0.0
         self.task: asyncio.Task[None] | None = None
 
 
@@ -44,12 +53,13 @@ class Custody:
     def __init__(
         self,
         config: AgentsConfig,
+        topics: Topics,
         make: Callable[[int], ShardKeeper],
         control: Callable[[], ControlSnapshot],
         health: Health,
         threads: Executor,
     ) -> None:
-        self._config, self._make, self._control = config, make, control
+        self._config, self._topics, self._make, self._control = config, topics, make, control
         self._health, self._threads = health, threads
         self._held: dict[int, _Held] = {}
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -61,6 +71,12 @@ class Custody:
     def assign(self, partitions: Iterable[int]) -> None:
         """Begin to open what is new; messages of it wait in `take` until it is open. Nothing to open is ready too."""
         partitions = list(partitions)
+        self._health.holds(self._topics.tallies, self._held.keys() | set(partitions))
+        beyond = [partition for partition in partitions if partition >= self._topics.tally_partitions]
+        if beyond and not self.failed.done():
+            # The topic was made larger: teams would move to other shards, without what they have used so far.
+            self.failed.set_exception(_grown(self._topics, beyond))
+            return
         if not partitions and not self._held:
             self._health.ready(True)
         for partition in partitions:
@@ -72,6 +88,7 @@ class Custody:
     async def revoke(self, partitions: Iterable[int]) -> None:
         """Settle and commit what we still own, then let go. A shard that was taken from us is dropped unwritten."""
         leaving = [self._held.pop(partition) for partition in partitions if partition in self._held]
+        self._health.holds(self._topics.tallies, self._held.keys())
         for held in leaving:
             held.leaving.set()
             held.full.set()
@@ -85,6 +102,9 @@ class Custody:
         if held is None:
             return
         await held.ready.wait()
+        if not held.settled.is_set() and asyncio.get_running_loop().time() - held.began > _LONGEST_SETTLE_S:
+            # Taking no more lets the group's offsets stand still, which is what health looks at.
+            await held.settled.wait()
         async with held.lock:
             if held.leaving.is_set():
                 return
@@ -118,11 +138,19 @@ class Custody:
             held.keeper.close()
 
     async def _settle(self, held: _Held, *, force: bool) -> None:
-        async with held.lock:
-            settlement = await self._run(held.keeper.settle, self._control(), force)
-        if settlement is not None:
-            await self._run(held.keeper.commit, settlement)
-            self._health.progress()
+        held.began = asyncio.get_running_loop().time()
+        held.settled.clear()
+        try:
+            corrections = await self._run(held.keeper.catch_up) if held.keeper.is_behind else None
+            async with held.lock:
+                if corrections is not None:
+                    held.keeper.adjust(corrections)
+                settlement = await self._run(held.keeper.settle, self._control(), force)
+            if settlement is not None:
+                await self._run(held.keeper.commit, settlement)
+                self._health.progress()
+        finally:
+            held.settled.set()
 
     async def _run(self, call: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
@@ -145,3 +173,8 @@ class Custody:
         await held.ready.wait()
         async with held.lock:
             return held.keeper.shard.team_totals(team)
+
+
+def _grown(topics: Topics, beyond: list[int]) -> PartitionMismatch:
+    spec = next(spec for spec in SPECS if topics.name(spec.name) == topics.tallies)
+    return PartitionMismatch([Mismatch(spec, topics.tallies, max(beyond) + 1, topics.tally_partitions)])

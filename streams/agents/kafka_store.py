@@ -20,7 +20,7 @@ from runtime.watermarks import is_transient, log_bounds
 from schemas.positions import Headers
 from schemas.topics import Topics
 from streams.agents.shard import Settlement
-from streams.agents.store import Fenced, StoreStopped
+from streams.agents.store import Fenced, StoreStopped, TalliesLost
 from streams.agents.tally_message import TallyMessage, read_tally
 
 _log = structlog.get_logger("agents")
@@ -66,13 +66,14 @@ class KafkaStateStore:
         )
         self._retry("init_transactions", lambda: producer.init_transactions(30))  # 1
         self._producer = producer
-        return self._read_state()  # 2
+        return self.read()  # 2
 
     def _noticed(self, error: KafkaError) -> None:
         """librdkafka's own reports; what fails a transaction is raised there as well."""
         _log.warning("agents.kafka", partition=self._partition, error=error.str())
 
-    def _read_state(self) -> dict[str, bytes]:
+    def read(self) -> dict[str, bytes]:
+        """Every record that stands, by key, without taking ownership."""
         consumer = Consumer(
             self._connection.consumer(
                 f"{self._topics.prefix}streamgauge.agents.state",
@@ -186,7 +187,7 @@ class KafkaTallyLog:
         self._connection, self._topics, self._group = connection, topics, group
 
     def _consumer(self) -> Consumer:
-        return Consumer(self._connection.consumer(self._group, enable_partition_eof=True, auto_offset_reset="earliest"))
+        return Consumer(self._connection.consumer(self._group, enable_partition_eof=True))
 
     def read(self, partition: int, first: int, until: int) -> Iterator[TallyMessage]:
         if first >= until:
@@ -200,6 +201,8 @@ class KafkaTallyLog:
                     if error is not None:
                         if error.code() == KafkaError._PARTITION_EOF:
                             return
+                        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+                            raise self._lost(consumer, partition, first)
                         if not is_transient(error):
                             raise KafkaException(error)
                         _log.warning("agents.waiting", partition=partition, step="read back", error=error.str())
@@ -208,11 +211,48 @@ class KafkaTallyLog:
                     assert offset is not None
                     if offset >= until:
                         return
-                    yield read_tally(offset, cast(Headers | None, message.headers()), message.value())
+                    yield read_tally(offset, cast(Headers | None, message.headers()), message.value(), partition)
                     if offset + 1 >= until:
                         return
         finally:
             consumer.close()
+
+    def _lost(self, consumer: Consumer, partition: int, first: int) -> TalliesLost:
+        low, high = log_bounds(consumer, self._topics.tallies, partition)
+        why = "was deleted before the agents had read it" if first < low else "has not been written: the log is new"
+        return TalliesLost(
+            f"{self._topics.tallies} partition {partition} holds offsets [{low}, {high}), the agents go on at {first}, "
+            f"which {why}. Going on would make totals wrong without a word: stop all agents, run "
+            "`streamgauge rebuild`, start them again"
+        )
+
+    def traces(self, partition: int) -> str | None:
+        """The group's offset, and a log whose beginning is gone. The offset is committed only after the shard was open,
+        and so after its first checkpoint.
+        """
+        consumer = self._consumer()
+        try:
+            wanted = [TopicPartition(self._topics.tallies, partition)]
+            (committed,) = self._committed(consumer, wanted)
+            low = log_bounds(consumer, self._topics.tallies, partition)[0]
+        finally:
+            consumer.close()
+        if committed.offset >= 0:
+            return f"the group {self._group} has read its tallies up to offset {committed.offset}"
+        if low > 0:
+            return f"its tallies begin at offset {low}: earlier ones were deleted"
+        return None
+
+    def _committed(self, consumer: Consumer, wanted: list[TopicPartition]) -> list[TopicPartition]:
+        deadline = time.monotonic() + 60.0
+        while True:
+            try:
+                return consumer.committed(wanted, timeout=10)
+            except KafkaException as failure:
+                if not is_transient(failure.args[0]) or time.monotonic() > deadline:
+                    raise
+                _log.warning("agents.waiting", step="read the group's offsets", error=failure.args[0].str())
+                time.sleep(0.2)
 
     def beginning(self, partition: int) -> int:
         consumer = self._consumer()

@@ -2,6 +2,7 @@
 Faust.
 
 1. open: take ownership, read the state, read on in the log, since the group may have handed out what came after it;
+   a partition that nobody has ever read gets an empty checkpoint, so that a missing one means that state was lost;
 2. offer each message: skipped when applied before; a hole is read back first;
 3. settle: fold, judge;
 4. commit what has to be written: state, alerts and statuses in one transaction.
@@ -21,11 +22,12 @@ import structlog
 from runtime.clock import Clock
 from runtime.metrics import AgentMetrics
 from schemas.control.snapshot import ControlSnapshot
+from streams.agents.adjustments import AdjustmentLog, Corrections, NoAdjustments
 from streams.agents.chain import Hole
 from streams.agents.config import AgentsConfig
 from streams.agents.shard import Counts, Settlement, Shard
 from streams.agents.state_records import read_checkpoints
-from streams.agents.store import StateStore, TallyLog
+from streams.agents.store import StateStore, TalliesLost, TallyLog
 from streams.agents.tally_message import TallyMessage
 
 _log = structlog.get_logger("agents")
@@ -47,8 +49,10 @@ class ShardKeeper:
         log: TallyLog,
         clock: Clock,
         metrics: AgentMetrics,
+        adjustments: AdjustmentLog | None = None,
     ) -> None:
         self.partition = partition
+        self._adjustments: AdjustmentLog = adjustments or NoAdjustments()
         self.shard = Shard(partition, counts, config)
         self._store, self._log, self._clock, self._metrics = store, log, clock, metrics
 
@@ -59,9 +63,10 @@ class ShardKeeper:
         if checkpoints:
             self.shard.restore(checkpoints)
         else:
-            self.shard.begin(self._log.beginning(self.partition))
+            self._begin()
         first = self.shard.chain.next_offset
         count = self._read_back(first + _READ_AHEAD)
+        self.shard.adjust(self._adjustments.read(self.shard.adjusted, self.partition))
         _log.info(
             "agents.opened",
             partition=self.partition,
@@ -72,6 +77,30 @@ class ShardKeeper:
             seconds=round(self._clock.monotonic() - began, 2),
         )
 
+    def _begin(self) -> None:
+        """Start a shard that has no checkpoint. TalliesLost when it had one: its alerts would all be raised again."""
+        traces = self._log.traces(self.partition)
+        if traces is not None:
+            raise TalliesLost(
+                f"usage.state has no checkpoint of tally partition {self.partition}, but {traces}: the state was lost. "
+                "Stop all agents, run `streamgauge rebuild`, start them again"
+            )
+        self.shard.begin(self._log.beginning(self.partition))
+        self._store.commit(self.shard.first_checkpoint())
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether adjustments stand that the shard has not taken."""
+        return self._adjustments.end > self.shard.adjusted
+
+    def catch_up(self) -> Corrections:
+        """Read the adjustments that stand. For `adjust`, which must not run beside `offer` or `settle`."""
+        return self._adjustments.read(self.shard.adjusted, self.partition)
+
+    def adjust(self, corrections: Corrections) -> None:
+        """Take them, as part of the next settlement."""
+        self.shard.adjust(corrections)
+
     def offer(self, message: TallyMessage) -> bool:
         """Step 2. False: there is a hole before it; call `fill` with the same message."""
         outcome = self.shard.offer(message)
@@ -81,7 +110,7 @@ class ShardKeeper:
         return True
 
     def fill(self, message: TallyMessage) -> None:
-        """Read back what is missing before the message, then take it. What no longer stands is lost, and said so."""
+        """Read back what is missing before the message, then take it. TalliesLost when it does not stand any more."""
         self._read_back(message.offset)
         self._take(message, "applied")
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+import pyarrow as pa
+
 from schemas.alerts import Alert
+from streams.agents.adjustments import Corrections, home_rows
 from streams.agents.shard import Settlement
-from streams.agents.store import Fenced
+from streams.agents.store import Fenced, TalliesLost
 from streams.agents.tally_message import TallyMessage
 
 
@@ -24,6 +27,7 @@ class MemoryTopics:
     partition: int = 0
     tallies: list[TallyMessage] = field(default_factory=list)
     low: int = 0
+    traces: str | None = None
     epoch: int = 0
 
 
@@ -64,10 +68,30 @@ class MemoryTallyLog:
 
     def read(self, partition: int, first: int, until: int) -> Iterator[TallyMessage]:
         assert partition == self._topics.partition
+        if first < self._topics.low:
+            raise TalliesLost(f"offset {first} of tally partition {partition} does not stand: `streamgauge rebuild`")
         for message in self._topics.tallies:
-            if max(first, self._topics.low) <= message.offset < until:
+            if first <= message.offset < until:
                 yield message
 
     def beginning(self, partition: int) -> int:
         assert partition == self._topics.partition
         return self._topics.low
+
+    def traces(self, partition: int) -> str | None:
+        assert partition == self._topics.partition
+        return self._topics.traces
+
+
+class MemoryAdjustmentLog:
+    """Adjustments as tables of TALLIES rows, one offset each."""
+
+    def __init__(self, tables: list[pa.Table], partitions: int = 1) -> None:
+        self._tables, self._partitions = tables, partitions
+
+    @property
+    def end(self) -> int:
+        return len(self._tables)
+
+    def read(self, first: int, partition: int) -> Corrections:
+        return Corrections(home_rows(self._tables[first:], partition, self._partitions), len(self._tables))

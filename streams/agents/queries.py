@@ -16,20 +16,22 @@ _COLUMNS = {
     "use_case": "use_case",
     "stage": "stage",
     "model_class": "model_class",
+    "source": "source",
 }
 
 
 def spending_query(scope: AlertScope, start_us: int, end_us: int) -> str:
     """Ranks what cost most in the scope. The text is pasted by people, never sent by us, so literals stand in it."""
     conditions = "".join(
-        f"\n  AND {_COLUMNS[name]} = '{_literal(value)}'" for name, value in scope.model_dump(exclude_none=True).items()
+        f"\n  AND {_COLUMNS[name]} = '{literal(value)}'" for name, value in scope.model_dump(exclude_none=True).items()
     )
     template = Template(files("streams.agents").joinpath("spending.sql").read_text(encoding="utf-8"))
     text = template.substitute(start=_moment(start_us), end=_moment(end_us), conditions=conditions)
     return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
 
 
-def _literal(value: str) -> str:
+def literal(value: str) -> str:
+    """What may stand between single quotes."""
     return value.replace("\\", "\\\\").replace("'", "\\'")
 
 

@@ -26,6 +26,7 @@ from schemas.topics import Topics
 from streams.agents.app import make_app
 from streams.agents.config import AgentsConfig
 from streams.agents.custody import Custody
+from streams.agents.kafka_adjustments import KafkaAdjustmentLog
 from streams.agents.kafka_store import KafkaStateStore, KafkaTallyLog
 from streams.agents.keeper import ShardKeeper
 from streams.agents.shard import Counts
@@ -63,7 +64,12 @@ def run_agents(
     follower.start()
     try:
         with tempfile.TemporaryDirectory(prefix="streamgauge-agents-") as folder:
-            asyncio.run(_Worker(config, connection, topics, clock, registry, health, control, Path(folder)).run())
+            has_adjustments = topics.adjustments in found
+            asyncio.run(
+                _Worker(
+                    config, connection, topics, clock, registry, health, control, Path(folder), has_adjustments
+                ).run()
+            )
     finally:
         follower.stop()
 
@@ -81,12 +87,19 @@ class _Worker:
         health: Health,
         control: ControlLog,
         folder: Path,
+        has_adjustments: bool,
     ) -> None:
         self._config, self._connection, self._topics, self._clock = config, connection, topics, clock
         self._health, self._control, self._folder = health, control, folder
         self._metrics = AgentMetrics(registry)
         self._tallies = KafkaTallyLog(connection, topics, config.group)
         self._stopping = threading.Event()
+        self._adjustments: KafkaAdjustmentLog | None = None
+        if has_adjustments:
+            self._adjustments = KafkaAdjustmentLog(connection, topics, self._stopping)
+            self._adjustments.start()
+        else:
+            _log.warning("agents.no_adjustments", topic=topics.adjustments, consequence="corrections are not added")
 
     async def run(self) -> None:
         """Start, wait for a signal or a failure, stop. Leaving, every shard is settled and committed a last time."""
@@ -96,7 +109,9 @@ class _Worker:
             loop.add_signal_handler(number, stop.set)
         # One thread per shard at most: while Kafka is away, every shard waits in its own commit.
         with ThreadPoolExecutor(self._topics.tally_partitions + 2, thread_name_prefix="shard") as threads:
-            custody = Custody(self._config, self._keeper, lambda: self._control.snapshot, self._health, threads)
+            custody = Custody(
+                self._config, self._topics, self._keeper, lambda: self._control.snapshot, self._health, threads
+            )
 
             def fail(failure: Exception) -> None:
                 if not custody.failed.done():
@@ -117,6 +132,8 @@ class _Worker:
             await asyncio.gather(starting, watching, ended, crashed, return_exceptions=True)
             await app.stop()
             await custody.close()
+            if self._adjustments is not None:
+                self._adjustments.stop()
             if totals is not None:
                 await totals.cleanup()
             if custody.failed.done():
@@ -127,7 +144,9 @@ class _Worker:
     def _keeper(self, partition: int) -> ShardKeeper:
         store = KafkaStateStore(partition, self._connection, self._topics, self._health, self._stopping)
         counts = Counts(self._topics.event_partitions, self._topics.tally_partitions)
-        return ShardKeeper(partition, counts, self._config, store, self._tallies, self._clock, self._metrics)
+        return ShardKeeper(
+            partition, counts, self._config, store, self._tallies, self._clock, self._metrics, self._adjustments
+        )
 
     async def _watch_idle(self, custody: Custody, threads: ThreadPoolExecutor) -> None:
         """An input that is read to its end is as good as progress; one that is not, and stands still, is not."""

@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from streams.agents.arrow_columns import integers
 
-#: Version of keys, metas and parts. A reader refuses a higher one by name.
-STATE_VERSION: Final = 1
+#: Version of keys, metas and parts. A reader refuses a higher one by name: it would forget what it does not know. 2
+#: adds the position in the adjustments and what is known of sources; version 1 is read as one that has neither.
+STATE_VERSION: Final = 2
 #: No produced message above 900 kB (design, part 5).
 PART_BYTES: Final = 900_000
 _META: Final = "meta"
@@ -97,7 +98,8 @@ def read_checkpoints(records: Mapping[str, bytes]) -> list[Checkpoint]:
     StateError for a newer version, or when a delta in between is missing.
     """
     metas = sorted(
-        (json.loads(value) for key, value in records.items() if key.endswith(_META)), key=lambda meta: meta["sequence"]
+        (_read_meta(key, value, len(records)) for key, value in records.items() if key.endswith(_META)),
+        key=lambda meta: meta["sequence"],
     )
     for meta in metas:
         if meta["version"] > STATE_VERSION:
@@ -108,21 +110,52 @@ def read_checkpoints(records: Mapping[str, bytes]) -> list[Checkpoint]:
     snapshots = [meta["sequence"] for meta in whole if meta["full"]]
     if not snapshots:
         if whole:
-            raise StateError(f"usage.state holds deltas {whole[0]['sequence']}… but no snapshot: it was truncated")
+            raise StateError(
+                f"usage.state holds deltas {whole[0]['sequence']}… but no snapshot: it was truncated. "
+                "Stop all agents and run `streamgauge rebuild`"
+            )
         return []
     wanted = [meta for meta in whole if meta["sequence"] >= snapshots[-1]]
     sequences = [meta["sequence"] for meta in wanted]
     if sequences != list(range(sequences[0], sequences[0] + len(sequences))):
-        raise StateError(f"usage.state misses a delta among {sequences[0]}…{sequences[-1]}: it was truncated")
+        raise StateError(
+            f"usage.state misses a delta among {sequences[0]}…{sequences[-1]}: it was truncated. "
+            "Stop all agents and run `streamgauge rebuild`"
+        )
     return [_read(meta, records) for meta in wanted]
+
+
+def _read_meta(key: str, value: bytes, most: int) -> dict[str, Any]:
+    try:
+        meta: dict[str, Any] = json.loads(value)
+        whole = all(isinstance(meta[name], int) for name in ("version", "sequence", "full", "parts"))
+        if whole and meta["parts"] > most:
+            # As good as missing: a part beyond those that stand cannot be there.
+            meta["parts"] = most
+        if not (whole and meta["sequence"] >= 0 and meta["parts"] >= 0 and isinstance(meta["positions"], dict)):
+            raise ValueError("fields of a wrong kind")
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise _unreadable(key, error) from error
+    return meta
+
+
+def _unreadable(key: str, error: Exception) -> StateError:
+    said = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return StateError(
+        f"the record {key} of usage.state cannot be read ({said}): stop all agents and run `streamgauge rebuild`"
+    )
 
 
 def _read(meta: Mapping[str, Any], records: Mapping[str, bytes]) -> Checkpoint:
     tables: dict[str, list[pa.Table]] = {}
     for key in keys_of(meta["sequence"], meta["parts"])[:-1]:
-        with pa.ipc.open_stream(records[key]) as reader:
-            table = reader.read_all()
-        name = (table.schema.metadata or {})[b"table"].decode()
+        try:
+            with pa.ipc.open_stream(records[key]) as reader:
+                table = reader.read_all()
+            table.validate(full=True)
+            name = (table.schema.metadata or {})[b"table"].decode()
+        except (pa.ArrowException, ValueError, OSError, LookupError, TypeError, MemoryError) as error:
+            raise _unreadable(key, error) from error
         tables.setdefault(name, []).append(table.replace_schema_metadata(None))
     joined = {name: pa.concat_tables(parts) for name, parts in tables.items()}
     return Checkpoint(meta["sequence"], meta["full"], meta["parts"], meta["positions"], joined)

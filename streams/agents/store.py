@@ -23,6 +23,10 @@ class StoreStopped(RuntimeError):
     """
 
 
+class TalliesLost(RuntimeError):
+    """What the agents have to go on from does not stand any more. The message says which command mends it."""
+
+
 class StateStore(Protocol):
     """State of one shard. Blocks; waits out outages with capped backoff. Not thread-safe."""
 
@@ -40,10 +44,13 @@ class TallyLog(Protocol):
     """Direct reading of `usage.tallies`, beside the group's own. Blocks; waits out outages."""
 
     def read(self, partition: int, first: int, until: int) -> Iterator[TallyMessage]:
-        """Messages with offsets in [first, until) that stand now, in order."""
+        """Messages with offsets in [first, until), in order. TalliesLost when `first` does not stand any more."""
 
     def beginning(self, partition: int) -> int:
         """The first offset that still stands."""
+
+    def traces(self, partition: int) -> str | None:
+        """What shows that agents have worked on this partition before, as half a sentence; None: nothing does."""
 
 
 #: Makes the store of one shard.

@@ -1,9 +1,9 @@
 """In: totals, the budgets in force, and where event time stands. Out: one alert per level crossed, changed or left.
 
 A level fires when the used amount reaches it, is dated anew when the watermark shows that it was reached in another
-quarter of an hour, and is resolved when its period ends, when a raised limit puts it out of
-reach, or when its budget goes. It never resolves because the amount sinks, so a correction cannot make it flap.
-Reached again after a raised limit it fires with the same id and the next revision. A crossing found in a period that
+quarter of an hour, and is resolved when its period ends, when a raised limit or a correction puts it out of
+reach, or when its budget goes. Late rows only add, so nothing else lowers an amount.
+Reached again after that it fires with the same id and the next revision. A crossing found in a period that
 has already ended (late rows, a backfill) fires and is resolved at once: both are on the record.
 """
 
@@ -84,7 +84,7 @@ class Verdicts:
         return alerts
 
     def judge_change(self, budget: Budget, key: int, timeline: Timeline, now_us: int) -> list[Alert]:
-        """One period of a budget whose document changed: levels that hold no longer, hold now, or stand otherwise."""
+        """One period whose budget or total was changed: levels that hold no longer, hold now, or stand otherwise."""
         sums = self._totals.table.get(np.array([key], dtype=np.uint64))
         amount, fired = int(used(budget.unit, sums)[0]), int(sums[0, FIRED])
         start_us = int(windows(np.array([key], dtype=np.uint64))[0]) * MINUTE_US
@@ -100,7 +100,8 @@ class Verdicts:
                 self._totals.set_fired(key, number, False)
                 if crossing.state == "firing":
                     told = replace(crossing, budget=budget, observed=amount)
-                    alerts.append(self._resolve(told, "limit", now_us))
+                    moved = _standing(crossing.budget, level) != _standing(budget, level)
+                    alerts.append(self._resolve(told, "limit" if moved else "correction", now_us))
             elif crossing.state == "firing" and _standing(crossing.budget, level) != _standing(budget, level):
                 crossing = replace(crossing, budget=budget, observed=amount, revision=crossing.revision + 1)
                 self.crossings.put(crossing)
@@ -176,7 +177,7 @@ class Verdicts:
         )
 
     def _fire_now(self, key: int, budget: Budget, level: Level, amount: int, timeline: Timeline, now_us: int) -> Alert:
-        """The level came to hold by a changed document: it is dated by the newest event."""
+        """The level came to hold by a changed document or a correction: it is dated by the newest event."""
         moment = timeline.last
         occurred_us = now_us if moment.max_event_us is None else moment.max_event_us
         return self._put_firing(key, budget, level, occurred_us, amount, moment.append_us, now_us, dated=True)

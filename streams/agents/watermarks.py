@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.positions import Mark
 
@@ -48,6 +48,10 @@ class Watermarks:
             _later(self.now.append_us, mark.append_us),
         )
         return self.now
+
+    def reach(self, watermark_us: int | None) -> None:
+        """The watermark is known to have been here, by whoever wrote it down."""
+        self.now = replace(self.now, watermark_us=_later(self.now.watermark_us, watermark_us))
 
     def _combined(self) -> int | None:
         running = [own.watermark_us for own in self.inputs.values() if not own.idle]

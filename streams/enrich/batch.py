@@ -13,6 +13,7 @@ import pyarrow as pa
 from schemas.positions import LedgerRow, SourceRange
 from schemas.rejections import Rejection
 from streams.enrich.dedupe import Fingerprints, Window
+from streams.enrich.source_rows import SourceRows
 from streams.enrich.tally import Tallies
 
 
@@ -21,7 +22,8 @@ class SourceBatch:
     """Messages of some input partitions, ordered by partition and offset; all four columns have one length.
 
     `ranges` names each partition once, with the offsets [first, next) that its messages cover. `control`: position of
-    the control log that a predecessor began this batch by; None: the newest.
+    the control log that a predecessor began this batch by; None: the newest. `stopped`: the predecessor was stopped by
+    what this batch refuses (see `streams.enrich.reject_limit`).
     """
 
     values: list[bytes | None]
@@ -31,6 +33,7 @@ class SourceBatch:
     ranges: tuple[SourceRange, ...]
     unkeyed: int = 0
     control: int | None = None
+    stopped: bool = False
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class BatchResult:
 
     partitions: tuple[PartitionResult, ...]
     tallies: Tallies
+    sources: SourceRows
     control: int
     unpriced: int = 0
     conflicts: int = 0

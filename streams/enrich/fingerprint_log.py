@@ -7,7 +7,7 @@ batch writes an equal record again, so records are taken once per range.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -17,10 +17,13 @@ from runtime.connection import KafkaConnection
 from runtime.watermarks import log_bounds
 from schemas.positions import Mark, SourceRange, read_mark, read_range, read_version
 from streams.enrich.dedupe import Fingerprints, Window
-from streams.enrich.partition_log import read_on
+from streams.enrich.partition_log import ANSWER_S, read_on
+from streams.enrich.patience import Patience
 
 #: Records are stamped by the worker's clock, events by the broker's; and a worker may have lagged this far behind.
 _SLACK_US: Final = 3_600_000_000
+#: Ids that are taken into a window at once: each taking in sorts and merges.
+_AT_ONCE: Final = 500_000
 
 
 class FingerprintsMissing(RuntimeError):
@@ -51,6 +54,21 @@ class _Fold:
     mark: Mark | None = None
     begun: SourceRange | None = None
     begun_control: int | None = None
+    waiting: list[Fingerprints] = field(default_factory=list)
+    waiting_ids: int = 0
+
+    def add(self, rows: Fingerprints) -> None:
+        self.waiting.append(rows)
+        self.waiting_ids += len(rows)
+        if self.waiting_ids >= _AT_ONCE:
+            self.settle()
+
+    def settle(self) -> None:
+        """Take what waits into the window."""
+        if self.waiting:
+            ids, notes = ([getattr(one, name) for one in self.waiting] for name in ("ids", "notes"))
+            self.window.add(Fingerprints(np.concatenate(ids), np.concatenate(notes)))
+            self.waiting, self.waiting_ids = [], 0
 
 
 def fingerprint_value(rows: Fingerprints) -> bytes:
@@ -66,12 +84,21 @@ def read_fingerprints(value: bytes | None) -> Fingerprints:
 class FingerprintLog:
     """Reads `usage.fingerprints`, one partition at a time."""
 
-    def __init__(self, connection: KafkaConnection, topic: str, group: str, horizon_us: int, max_ids: int) -> None:
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        group: str,
+        horizon_us: int,
+        max_ids: int,
+        patience: Patience | None = None,
+    ) -> None:
         self._connection = connection
         self._topic = topic
         self._group = group
         self.horizon_us = horizon_us
         self._max_ids = max_ids
+        self._patience = patience
 
     def restore(self, partition: int, committed: int, now_us: int) -> Restored:
         """Fold the log up to the record whose `next` is `committed`; later ones belong to a batch that will be
@@ -116,7 +143,8 @@ class FingerprintLog:
         start = self._offset_at(partition, since_us)
         if start is None:
             return fold
-        for message in read_on(self._connection, self._group, self._topic, partition, start):
+        newest = None
+        for message in read_on(self._connection, self._group, self._topic, partition, start, self._patience):
             headers = message.headers()
             read_version(headers)
             source_range = read_range(headers)
@@ -124,22 +152,23 @@ class FingerprintLog:
                 fold.begun, fold.begun_control = source_range, read_mark(headers).control
             if source_range.next > committed or source_range.next <= fold.at:
                 continue
-            fold.at = source_range.next
-            fold.mark = read_mark(headers)
-            fold.window.add(read_fingerprints(message.value()))
+            fold.at, newest = source_range.next, headers
+            fold.add(read_fingerprints(message.value()))
+        fold.settle()
+        fold.mark = None if newest is None else read_mark(newest)
         return fold
 
     def _offset_at(self, partition: int, since_us: int | None) -> int | None:
         """The offset of the first record written since; None when there is none."""
         consumer = Consumer(self._connection.consumer(self._group))
         try:
-            low, high = log_bounds(consumer, self._topic, partition)
+            low, high = log_bounds(consumer, self._topic, partition, ANSWER_S)
             if low >= high:
                 return None
             if since_us is None:
                 return low
             [found] = consumer.offsets_for_times(
-                [TopicPartition(self._topic, partition, max(0, since_us // 1000))], timeout=30
+                [TopicPartition(self._topic, partition, max(0, since_us // 1000))], timeout=ANSWER_S
             )
             if found.error is None and found.offset >= 0:
                 return max(low, int(found.offset))

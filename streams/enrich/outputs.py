@@ -23,10 +23,13 @@ class Output:
     key: bytes | None = None
 
 
-def outputs(result: BatchResult, topics: Topics, lateness_us: int) -> Iterator[Output]:
-    """All messages of a batch, fingerprints first: they are what a successor looks for."""
+def outputs(result: BatchResult, topics: Topics, lateness_us: int, sent_us: int) -> Iterator[Output]:
+    """All messages of a batch, fingerprints first: they are what a successor looks for.
+
+    `sent_us`: the worker's clock, all that may differ in a repeat.
+    """
     for mine in result.partitions:
-        mark = _mark(mine, result.control, lateness_us)
+        mark = _mark(mine, result.control, lateness_us, sent_us)
         yield Output(
             topics.fingerprints,
             mine.range.partition,
@@ -43,11 +46,12 @@ def outputs(result: BatchResult, topics: Topics, lateness_us: int) -> Iterator[O
 
 
 def heartbeats(
-    partition: int, state: PartitionState, control: int, topics: Topics, lateness_us: int
+    partition: int, state: PartitionState, control: int, topics: Topics, lateness_us: int, sent_us: int
 ) -> Iterator[Output]:
     """To every tally partition: input partition `partition` is read to its end."""
     source_range = SourceRange(partition, state.position, state.position)
-    mark = Mark("idle", _watermark(state.greatest_us, lateness_us), state.greatest_us, state.newest_append_us, control)
+    watermark = _watermark(state.greatest_us, lateness_us)
+    mark = Mark("idle", watermark, state.greatest_us, state.newest_append_us, control, sent_us)
     for home in range(topics.tally_partitions):
         yield Output(topics.tallies, home, b"", [version_header(), source_range.header(), mark.header()])
 
@@ -72,9 +76,9 @@ def _block(mine: PartitionResult, topics: Topics) -> Iterator[Output]:
         yield Output(topics.enriched, mine.range.partition, value, headers)
 
 
-def _mark(mine: PartitionResult, control: int, lateness_us: int) -> Mark:
+def _mark(mine: PartitionResult, control: int, lateness_us: int, sent_us: int) -> Mark:
     watermark = _watermark(mine.greatest_us, lateness_us)
-    return Mark("range", watermark, mine.greatest_us, mine.ledger.append_us, control)
+    return Mark("range", watermark, mine.greatest_us, mine.ledger.append_us, control, sent_us)
 
 
 def _watermark(greatest_us: int | None, lateness_us: int) -> int | None:

@@ -29,6 +29,7 @@ from streams.enrich.dedupe import ACCEPTED, CONFLICT, DUPLICATE, Fingerprints, V
 from streams.enrich.hashing import content, identity
 from streams.enrich.pseudonyms import Pseudonyms
 from streams.enrich.rules import Rules
+from streams.enrich.source_rows import source_rows
 from streams.enrich.tally import TallyMaker
 from streams.enrich.validate import Refusals, validate
 from streams.enrich.watermark import mark_late
@@ -72,6 +73,8 @@ class Pipeline:
         late, greatest = self._late(rows, accepted, table, states)
         enriched, conflicts = self._enrich(table, rows, accepted, late, rules)
         rejections = self._rejections(batch, decoded, rows, refusals)
+        passed = (verdicts == ACCEPTED) | (verdicts == DUPLICATE)
+        sources = source_rows(rows.partition, rows.table.column("source"), rows.append_us, passed, rejections)
 
         accepted_of = rows.partition[accepted]
         partitions = []
@@ -86,7 +89,8 @@ class Pipeline:
         unpriced = enriched.column("cost_nanousd").null_count
         return BatchResult(
             tuple(partitions),
-            self._tallies.tally(enriched, rules.budgets),
+            self._tallies.tally(enriched, rules.budgets, sources),
+            sources,
             rules.position,
             unpriced,
             int(conflicts.sum()),

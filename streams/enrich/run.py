@@ -4,7 +4,7 @@ them.
 The loop, per batch (design: "How once is once"):
 
 1. consume [first, next) of each assigned partition;
-2. intent: commit `first` with the metadata `next=N,control=C`, synchronously;
+2. intent: commit `first` with the metadata `next=N,control=C`, synchronously; enrich in memory;
 3. produce the outputs, headed (partition, first, next, part), and await every acknowledgement;
 4. take the new hashes and watermarks into memory. The next batch's intent is also this batch's completion; when the
    input is empty, the completion is committed alone.
@@ -13,13 +13,16 @@ A crash after 1 loses nothing: nothing was said. After 2, or anywhere in 3: the 
 exactly [first, next) by the control documents of position C, also when a budget or a team has changed since; readers
 skip the outputs that are already there and take those that were missing. After 4: the same, and every output is
 recognised as there. A stalled process is refused at 2 and drops its batch.
+
+What is away is waited for wherever it is missed. Told to stop meanwhile, the worker leaves the batch as a crash would,
+to be repeated. A worker that refuses nearly everything stops between 2 and 3 (see `streams.enrich.reject_limit`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -30,17 +33,22 @@ from runtime.connection import KafkaConnection
 from runtime.control_log import ControlLog
 from runtime.health import Health
 from runtime.metrics import EnrichMetrics
+from schemas.control.snapshot import ControlSnapshot
 from schemas.decoding import SchemaSource, SchemaSourceAway
 from schemas.prices.card import Provisional
 from schemas.topics import Topics
 from streams.enrich.batch import BatchResult, SourceBatch
+from streams.enrich.commits import PartitionsLost
 from streams.enrich.config import EnrichConfig
 from streams.enrich.fingerprint_log import FingerprintLog
 from streams.enrich.outputs import heartbeats, outputs
+from streams.enrich.partition_counts import refuse_other_counts
+from streams.enrich.patience import Patience, Stopping
 from streams.enrich.pipeline import Pipeline
 from streams.enrich.publisher import Publisher
+from streams.enrich.reject_limit import RejectionLimit, RejectPolicy, RejectWatch
 from streams.enrich.rules import Rules, RulesCompiler
-from streams.enrich.source import EventSource, PartitionsLost
+from streams.enrich.source import EventSource
 
 _log = structlog.get_logger("enrich")
 
@@ -61,8 +69,10 @@ class Enricher:
         metrics: EnrichMetrics,
         health: Health,
         schemas: SchemaSource | None,
+        halt: threading.Event | None = None,
     ) -> None:
-        self._config = config
+        self._patience = Patience(halt, health.failing)
+        self._connection = connection
         self._topics = topics
         self._clock = clock
         self._metrics = metrics
@@ -74,17 +84,26 @@ class Enricher:
             Provisional(config.provisional_input_usd_per_mtok, config.provisional_output_usd_per_mtok)
         )
         self._pipeline = Pipeline(config, topics.events, topics.tally_partitions, schemas)
-        self._publisher = Publisher(connection)
+        self._publisher = Publisher(connection, self._patience)
+        self._rejects = RejectWatch(
+            RejectPolicy(config.reject_limit_share, config.reject_limit_events, config.reject_limit_run)
+        )
         horizon_us = config.dedupe_horizon_s * 1_000_000
         self._source = EventSource(
             connection,
             topics.events,
             config.group,
-            FingerprintLog(connection, topics.fingerprints, config.group, horizon_us, config.dedupe_max_ids),
+            FingerprintLog(
+                connection, topics.fingerprints, config.group, horizon_us, config.dedupe_max_ids, self._patience
+            ),
             clock.now_us,
             config.batch_messages,
             config.poll_ms / 1_000,
+            patience=self._patience,
+            accept_missing_window=config.accept_missing_window,
+            holds=self._holds,
         )
+        self._held: set[int] = set()
         #: When each partition last said that it is idle, and what its position was then.
         self._said_idle: dict[int, tuple[float, int]] = {}
         self._completed: dict[int, int] = {}
@@ -109,13 +128,13 @@ class Enricher:
         self._control.close()
 
     def _enrich(self, batch: SourceBatch) -> None:
-        newest = self._control.poll()
-        rules = self._rules.compile(newest if batch.control is None else self._control.at(batch.control))
+        rules = self._rules.compile(self._documents(batch))
         self._source.write_intent(batch.ranges, rules.position)  # 2
         with self._timed("enrich"):
             result = self._run(batch, rules)
+        self._refuse_no_more(batch, result)
         with self._timed("publish"):
-            self._publisher.publish(outputs(result, self._topics, self._lateness_us))  # 3
+            self._publisher.publish(outputs(result, self._topics, self._lateness_us, self._clock.now_us()))  # 3
         for done in result.partitions:  # 4
             state = self._source.states[done.range.partition]
             state.window.add(done.fingerprints)
@@ -127,17 +146,37 @@ class Enricher:
         self._health.ready(True)
         self._health.progress()
 
+    def _documents(self, batch: SourceBatch) -> ControlSnapshot:
+        """The control documents of the position that the batch was begun by, else the newest."""
+        newest = self._control.poll()
+        if batch.control is None:
+            return newest
+        wait = self._patience.begin("kafka.waiting")
+        while True:
+            try:
+                return self._control.at(batch.control)
+            except TimeoutError as away:
+                wait.pause(str(away))
+
     def _run(self, batch: SourceBatch, rules: Rules) -> BatchResult:
-        """The pipeline's result. While the registry is away the batch waits: its intent stands, nothing is refused."""
-        wait_s = 0.5
+        """The pipeline's result. While the registry is away the batch waits: its intent stands, nothing is refused, and
+        the worker stays in the group. Raises PartitionsLost, when its partitions moved meanwhile, and Stopping.
+        """
+        wait = self._patience.begin("registry.waiting")
         while True:
             try:
                 return self._pipeline.run(batch, rules, self._source.states)
             except SchemaSourceAway as away:
-                _log.warning("registry.waiting", error=str(away), again_in_s=wait_s)
-                self._health.failing(str(away))
-                time.sleep(wait_s)
-                wait_s = min(wait_s * 2, 15.0)
+                wait.pause(str(away))
+                self._source.stay()
+
+    def _refuse_no_more(self, batch: SourceBatch, result: BatchResult) -> None:
+        """Raises RejectionLimit when the batch would dead-letter what looks like good events."""
+        try:
+            self._rejects.look(result, repeats_a_stop=batch.stopped)
+        except RejectionLimit:
+            self._source.mark_stopped(batch.ranges, result.control)
+            raise
 
     def _rest(self) -> None:
         """Nothing came: complete what was done, and say which partitions are read to their end."""
@@ -155,20 +194,33 @@ class Enricher:
                 return
             self._completed.update({partition: states[partition].position for partition in unfinished})
         now = time.monotonic()
-        for partition, since in list(self._source.caught_up.items()):
+        for partition, end in list(self._source.ends.reached.items()):
             state = states.get(partition)
-            if state is None or now - since < IDLE_AFTER_S:
+            if state is None or now - end.since < IDLE_AFTER_S:
                 continue
             said_at, said_position = self._said_idle.get(partition, (float("-inf"), -1))
             if said_position != state.position or now - said_at >= IDLE_AGAIN_S:
                 position = self._control.poll().position
-                self._publisher.publish(heartbeats(partition, state, position, self._topics, self._lateness_us))
+                beats = heartbeats(partition, state, position, self._topics, self._lateness_us, self._clock.now_us())
+                self._publisher.publish(beats)
                 self._said_idle[partition] = (now, state.position)
-        if states:
+        if self._source.joined:
             self._health.ready(True)
-        if len(self._source.caught_up) == len(states):
+        if self._source.empty():
             self._health.idle()
         self._gauge()
+
+    def _holds(self, partitions: Collection[int]) -> None:
+        """Tell what this worker holds now. Raises PartitionMismatch where Kafka has other counts than the settings."""
+        self._health.holds(self._topics.events, partitions)
+        for partition in self._held - set(partitions):
+            self._said_idle.pop(partition, None)
+            self._completed.pop(partition, None)
+            self._metrics.forget(partition)
+        gained = set(partitions) - self._held
+        self._held = set(partitions)
+        if gained:
+            refuse_other_counts(self._connection, self._topics, partitions)
 
     def _measure(self, batch: SourceBatch, result: BatchResult) -> None:
         for done in result.partitions:
@@ -214,9 +266,11 @@ def run_enrich(
     schemas: SchemaSource | None = None,
 ) -> None:
     """Enrich until `halt` is set. Raises on what waiting does not mend: see the errors of source, publisher and log."""
-    enricher = Enricher(config, connection, topics, clock, EnrichMetrics(registry), health, schemas)
+    enricher = Enricher(config, connection, topics, clock, EnrichMetrics(registry), health, schemas, halt)
     try:
         while not halt.is_set():
             enricher.step()
+    except Stopping as left:
+        _log.info("enrich.stopping", waited_for=str(left))
     finally:
         enricher.close()

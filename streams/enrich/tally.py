@@ -1,4 +1,6 @@
-"""In: enriched rows. Out: tally rows (schemas.tallies) by input partition and tally partition."""
+"""In: enriched rows, and what each source sent. Out: tally rows (schemas.tallies) by input partition and tally
+partition.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +15,22 @@ from streams.enrich.budget_rows import BudgetIndex, BudgetRows
 from streams.enrich.cells import Cells, cells_of
 from streams.enrich.columns import Ints
 from streams.enrich.groups import Index, Names
+from streams.enrich.source_rows import SourceRows
 
 #: (input partition, tally partition) -> its rows.
 Tallies = dict[tuple[int, int], pa.RecordBatch]
 
 
 class TallyMaker:
-    """Splits the sums of a batch by where teams and budgets live. Remembers the home of each name it met."""
+    """Splits the sums of a batch by where teams, budgets and sources live. Remembers the home of each name it met."""
 
     def __init__(self, tally_partitions: int) -> None:
         self._partitions = tally_partitions
         self._homes: dict[str, int] = {}
 
-    def tally(self, enriched: pa.Table, budgets: BudgetIndex) -> Tallies:
+    def tally(self, enriched: pa.Table, budgets: BudgetIndex, sources: SourceRows) -> Tallies:
         """All tally rows of a batch; pairs of partitions without rows are left out."""
-        if enriched.num_rows == 0:
+        if enriched.num_rows + len(sources) == 0:
             return {}
         cells = cells_of(enriched)
         rows = budgets.rows(cells)
@@ -36,11 +39,12 @@ class TallyMaker:
             [
                 self._homes_of("team", teams.texts, teams.codes),
                 self._homes_of("budget", budgets.ids, rows.budget),
+                self._homes_of("source", sources.names, sources.source),
             ]
         )
-        partition = np.concatenate([cells.partition, rows.partition])
+        partition = np.concatenate([cells.partition, rows.partition, sources.partition])
         order = np.lexsort((homes, partition))
-        return dict(_split(_record_batch(cells, rows, budgets, order), partition[order], homes[order]))
+        return dict(_split(_record_batch(cells, rows, budgets, sources, order), partition[order], homes[order]))
 
     def _homes_of(self, kind: str, names: Sequence[str | None], places: Ints | Index) -> Ints:
         """The home of each row, whose name is `names[place]`; only names that occur are looked up."""
@@ -58,23 +62,35 @@ class TallyMaker:
         return home
 
 
-def _record_batch(cells: Cells, rows: BudgetRows, budgets: BudgetIndex, order: Index) -> pa.RecordBatch:
-    """Cell rows and, behind them, budget rows as TALLIES columns, in `order`."""
-    is_cell = order < len(cells.minute)
-    nobody, nothing = np.zeros(len(rows.minute), np.int64), np.full(len(cells.minute), len(budgets.ids))
-    budget = pa.array(np.concatenate([nothing, rows.budget])[order])
-    columns = {
-        name: Names(names.texts, np.concatenate([names.codes, nobody])[order]).column()
-        for name, names in cells.names.items()
-    }
+def _record_batch(
+    cells: Cells, rows: BudgetRows, budgets: BudgetIndex, sources: SourceRows, order: Index
+) -> pa.RecordBatch:
+    """Cell rows, behind them budget rows, then source rows, as TALLIES columns, in `order`."""
+    first, middle, last = len(cells.minute), len(rows.minute), len(sources)
+
+    def column(of_cells: Ints | int, of_budgets: Ints | Index | int, of_sources: Ints | int) -> Ints:
+        parts = ((of_cells, first), (of_budgets, middle), (of_sources, last))
+        return np.concatenate([np.full(n, one) if isinstance(one, int) else one for one, n in parts])[order]
+
+    no_budget, no_source = len(budgets.ids), len(sources.names)
+    budget = pa.array(column(no_budget, rows.budget, no_budget))
+    columns = {name: Names(names.texts, column(names.codes, 0, 0)).column() for name, names in cells.names.items()}
     columns |= {
-        "minute": pa.array(np.concatenate([cells.minute, rows.minute])[order].astype(np.int32)),
+        "minute": pa.array(column(cells.minute, rows.minute, sources.minute).astype(np.int32)),
         "budget_id": pa.array([*budgets.ids, None], pa.utf8()).take(budget),
         "budget_rule": pa.array([*budgets.rules, None], pa.utf8()).take(budget),
-        "period_start": pa.array(np.concatenate([nothing, rows.period_start])[order].astype(np.int32), mask=is_cell),
+        "period_start": pa.array(
+            column(0, rows.period_start, 0).astype(np.int32), mask=column(1, 0, 1).astype(np.bool_)
+        ),
         "sub_key": pa.nulls(len(order), pa.utf8()),
+        "source": pa.array([*sources.names, None], pa.utf8()).take(
+            pa.array(column(no_source, no_source, sources.source))
+        ),
+        "rejection_code": pa.array([None, *sources.codes], pa.utf8()).take(
+            pa.array(column(0, 0, np.arange(1, last + 1)))
+        ),
     }
-    sums = np.concatenate([cells.sums, rows.sums], axis=1)[:, order]
+    sums = np.concatenate([cells.sums, rows.sums, sources.sums()], axis=1)[:, order]
     columns |= {name: pa.array(values) for name, values in zip(MEASURES, sums, strict=True)}
     return pa.RecordBatch.from_arrays([columns[name] for name in TALLIES.names], schema=TALLIES)
 

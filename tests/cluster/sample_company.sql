@@ -50,3 +50,11 @@ INSERT INTO governance_status (budget_id, period_start, period_end, period_kind,
     provisional, limit, used_share, calls, state, mode, would_stop, evaluated_at, inserted_at)
 VALUES ('search-month', '2026-01-01 00:00:00', '2026-02-01 00:00:00', 'month', 'UTC', 'r', 'search', 'nanousd', 1200000000,
     0, 1000000000, 1.2, 60, 'hard', 'warn', true, '2026-01-12 12:00:00', '2026-01-12 12:00:00');
+
+-- One call of a December that was closed when its model got a price: booked a week before the hour above.
+INSERT INTO usage_adjustments (log, src_partition, src_offset, src_index, source, event_id, occurred_at, booked_at, team_id,
+    department, cost_center, use_case, stage, model, model_class, calls, input_tokens, output_tokens, cost_nanousd,
+    provisional_nanousd, rate_card, unpriced, adjustment_id, kind, reason, made_by, made_at, position, inserted_at)
+VALUES ('log', 0, 1000, 0, 'gateway', 'old', '2025-12-20 10:00:00', '2026-01-05 10:00:00', 'search', 'product', 'CC-1',
+    'triage', 'production', 'model-a', 'standard', 0, 0, 0, 20000000, 0, 'card', 0, 'reprice-1', 'reprice',
+    'a price came later', 'ada', '2026-01-05 10:00:00', 0, '2026-01-05 10:00:01');

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 from confluent_kafka import Producer
 
+from runtime.admin import create_topics
 from runtime.connection import KafkaConnection
-from runtime.control_log import ControlFollower, ControlLog
+from runtime.control_log import ControlFollower, ControlLog, ControlLogReplaced
 from schemas.control.budgets import Budget, Scope
 from schemas.control.directory import Team, TeamTerm
 from schemas.control.records import ControlRecord, dump_record, record_key
@@ -133,3 +134,19 @@ def test_the_follower_tells_of_newer_snapshots(log: ControlLog, connection: Kafk
     finally:
         follower.stop()
     assert list(seen[-1].budgets) == ["a"]
+
+
+@pytest.mark.kafka
+def test_a_control_topic_that_does_not_reach_to_what_was_read_is_no_empty_one(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    connection = KafkaConnection(kafka_bootstrap, fetch_wait_ms=20)
+    topics = Topics(topic_prefix, 1, 1)
+    create_topics(connection, topics, 1)
+    log = ControlLog(connection, topics.control)
+    try:
+        log.snapshot = log.snapshot.with_changes({}, 9)
+        with pytest.raises(ControlLogReplaced, match="no longer reaches to offset 9"):
+            log.read_to_end()
+    finally:
+        log.close()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from runtime.clock import FixedClock
 from runtime.endpoint import Endpoint, EndpointError
-from runtime.health import Health
+from runtime.health import Health, Verdict
+from runtime.standstill import Place, Standstill
 
 SECOND = 1_000_000
 
@@ -112,3 +114,60 @@ def test_a_role_with_parts_is_as_well_as_its_worst_part() -> None:
     events.idle()
     records.idle()
     assert health.liveness().idle
+
+
+STUCK = Standstill(Place("usage.events", 3), 70, 12, 61.0)
+
+
+def test_what_the_watch_sees_rules_over_what_the_loop_says(health: Health, clock: FixedClock) -> None:
+    health.holds("usage.events", [2, 3])
+    clock.advance(3_600 * SECOND)
+    assert not health.liveness().ok, "nobody has looked yet"
+    health.watched([])
+    assert health.liveness().ok, "an hour without a word, but nothing waits"
+    health.watched([STUCK])
+    health.progress()
+    assert health.liveness() == Verdict(
+        False, "usage.events[3] stands still at offset 70 with 12 waiting, for 61 s (limit 60 s)"
+    )
+    health.watched([replace(STUCK, still_s=60.0)])
+    assert health.liveness().ok
+
+
+def test_an_outage_that_is_waited_out_is_alive_and_not_ready(health: Health, clock: FixedClock) -> None:
+    health.ready(True)
+    health.holds("usage.enriched", [3])
+    health.failing("ClickHouse does not answer")
+    health.watched([STUCK])
+    assert health.liveness().ok
+    assert not health.readiness().ok
+    clock.advance(61 * SECOND)
+    assert not health.liveness().ok, "it said so once and nothing since: it hangs"
+
+
+def test_a_spare_worker_is_alive(health: Health, clock: FixedClock) -> None:
+    health.ready(True)
+    health.holds("usage.events", [])
+    health.watched([])
+    clock.advance(3_600 * SECOND)
+    assert health.liveness() == Verdict(True, "holds no partitions")
+    assert health.readiness().ok
+
+
+def test_idle_is_only_what_was_said_lately(health: Health, clock: FixedClock) -> None:
+    health.idle()
+    assert health.liveness().idle
+    clock.advance(16 * SECOND)
+    assert not health.liveness().idle
+
+
+def test_parts_hold_for_themselves() -> None:
+    health = Health(FixedClock(), stall_s=60)
+    events, records = health.part("events"), health.part("records")
+    events.holds("usage.enriched", [0, 1])
+    events.holds("usage.enriched", [1])
+    records.holds("usage.rejected", [])
+    assert [leaf.holding() for leaf in health.leaves()] == [
+        {"usage.enriched": frozenset({1})},
+        {"usage.rejected": frozenset()},
+    ]

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from typing import Any
 
 import fastavro
+import numpy as np
+import pyruhvro
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.avro_schemas import avro_schema
 from schemas.decoding import Decoder, UnknownSchema
+from schemas.decoding.walk import plan, walk
 from schemas.framing import batch_datum, frame_confluent, frame_single_object
+from tests.fuzz.mutations import zigzag
 
 EVENT = avro_schema("usage_event")
 BATCH = avro_schema("usage_event_batch")
@@ -123,6 +128,15 @@ def test_json_batches_defaults_and_unknown_fields() -> None:
         pytest.param(plain(input_tokens=1.5), "bad_type", "whole number", id="JSON fraction"),
         pytest.param(plain(input_tokens=2**70), "absurd_count", "64 bits", id="JSON huge"),
         pytest.param(plain(occurred_at="2025-06-15T15:06:40"), "bad_type", "time zone", id="JSON naive time"),
+        pytest.param(plain(occurred_at="0001-01-01T00:00:00+23:59"), "bad_value", "calendar", id="JSON year 0 in UTC"),
+        pytest.param(plain(occurred_at="9999-12-31T23:59:59-23:59"), "bad_value", "calendar", id="JSON year 10000"),
+        pytest.param(plain(input_tokens=10**4_000), "absurd_count", "1000", id="JSON of 4,000 digits"),
+        pytest.param(b'{"a":' * 100_000, "bad_json", "recursion", id="JSON nested too deep"),
+        pytest.param(plain(source="x").replace(b"x", b"\\ud800"), "bad_json", "JSON", id="JSON lone surrogate"),
+        pytest.param(
+            b'{"events":[' + b"{}," * 30_000 + b"{}]}", "too_long", "30001 events", id="JSON batch of nothing"
+        ),
+        pytest.param(plain(tags={"k" * 90_000: 1}), "bad_type", "tags.k", id="JSON giant key"),
         pytest.param(b'{"event_id": "x"}', "missing_field", "source is missing", id="JSON missing field"),
         pytest.param(single().replace(b"gpt-5", b"gp\xff-5"), "not_utf8", "model", id="Avro not UTF-8"),
     ],
@@ -139,6 +153,94 @@ def test_many_bad_datums_among_good_ones() -> None:
     decoded = Decoder("usage_event").decode(values)
     assert [failure.message for failure in decoded.failures] == [n for n in range(1_000) if n % 50 == 3]
     assert decoded.message.tolist() == [n for n in range(1_000) if n % 50 != 3]
+
+
+def test_a_bad_event_in_a_batch_whose_bytes_are_whole_is_refused_alone() -> None:
+    events = [datum(n, tags={"k": "abc", "l": f"v{n}"}) for n in range(400)]
+    events[123] = events[123].replace(b"abc", b"a\xffc")
+    events[124] = events[124].replace(b"gpt-5", b"gp\xe2-5")
+    decoded = Decoder("usage_event").decode([single(1), frame_single_object(BATCH.crc64, batch_datum(events))])
+    assert [(one.message, one.index, one.code) for one in decoded.failures] == [
+        (1, 123, "not_utf8"),
+        (1, 124, "not_utf8"),
+    ]
+    assert [re.findall("field (\\w+)", one.sentence)[0] for one in decoded.failures] == ["tags", "model"]
+    assert decoded.index.tolist() == [0, *(n for n in range(400) if n not in (123, 124))]
+
+
+def test_a_batch_cut_short_costs_its_neighbours_nothing() -> None:
+    values = [batch(3 * n, 3 * n + 1, 3 * n + 2) for n in range(60)]
+    values[7], values[59] = values[7][:-30], values[59][:12]
+    decoded = Decoder("usage_event").decode(values)
+    assert [(one.message, one.code) for one in decoded.failures] == [(7, "undecodable"), (59, "undecodable")]
+    assert np.unique(decoded.message).tolist() == [n for n in range(60) if n not in (7, 59)]
+
+
+@pytest.mark.parametrize("count", [2**62, 2**40, 2**31, -(2**62), -(2**63)])
+@pytest.mark.parametrize("form", ["batch", "map", "text"])
+def test_declared_lengths_beyond_the_message_are_refused(form: str, count: int) -> None:
+    number = zigzag(count) + (zigzag(9) if count < 0 else b"")
+    value = {
+        "batch": frame_single_object(BATCH.crc64, number + datum(0)),
+        "map": frame_single_object(EVENT.crc64, datum(0)[:-1] + number),
+        "text": frame_single_object(EVENT.crc64, number + datum(0)),
+    }[form]
+    decoded = Decoder("usage_event").decode([value, single(1)])
+    assert [(one.message, one.code) for one in decoded.failures] == [(0, "undecodable")]
+    assert decoded.table["event_id"].to_pylist() == ["e1"]
+
+
+def test_a_registry_schema_whose_values_take_no_bytes_is_refused() -> None:
+    """Ten bytes could stand for more entries than there is memory."""
+    for items in ("null", {"type": "record", "name": "N", "fields": [{"name": "n", "type": "null"}]}):
+        document = json.loads(EVENT.text)
+        document["fields"].append({"name": "bomb", "type": {"type": "array", "items": items}})
+        value = frame_confluent(1, datum(0) + zigzag(2**40) + b"\x00")
+        decoded = Decoder("usage_event", Registry({1: json.dumps(document)})).decode([value, single(1)])
+        assert [(one.message, one.code) for one in decoded.failures] == [(0, "schema_mismatch")]
+
+
+def test_maps_longer_than_are_walked_are_read() -> None:
+    long = single(1, meters={f"m{n}": n for n in range(500)})
+    decoded = Decoder("usage_event").decode([long, single(2)[:-20], long[:-1], single(3)])
+    assert [(one.message, one.code) for one in decoded.failures] == [(1, "undecodable"), (2, "undecodable")]
+    assert decoded.table["event_id"].to_pylist() == ["e1", "e3"]
+    assert len(decoded.table["meters"][0].as_py()) == 500
+
+
+SPOILS = st.lists(
+    st.tuples(
+        st.integers(0, 400), st.integers(0, 3), st.binary(max_size=11) | st.sampled_from([b"\xff" * 10, b"\x80" * 11])
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2**40), st.booleans(), SPOILS), min_size=1, max_size=12))
+def test_the_walk_and_the_native_decoder_say_the_same(
+    events: list[tuple[int, bool, list[tuple[int, int, bytes]]]],
+) -> None:
+    """Whether an event is refused never depends on the company in which it was read."""
+    fields = plan(json.loads(EVENT.text))
+    assert fields is not None
+    datums = []
+    for number, rich, spoils in events:
+        more = {"tags": {"a": "b", "ü": "日本"}, "meters": {"m": number}, "team_id": "t", "latency_ms": number}
+        value = bytearray(datum(number, **(more if rich else {})))
+        for at, removed, inserted in spoils:
+            value[at % len(value) : at % len(value) + removed] = inserted
+            value = value or bytearray(b"\x00")
+        datums.append(bytes(value))
+    walked = walk(datums, fields)
+    assert not walked.unsettled
+    for place, value_ in enumerate(datums):
+        try:
+            pyruhvro.deserialize_array([value_], EVENT.text)
+        except ValueError:
+            assert place in walked.bad
+        else:
+            assert place not in walked.bad
 
 
 def test_an_outcome_on_the_usage_topic_is_a_mismatch() -> None:
@@ -175,7 +277,7 @@ def test_outcomes_decode_with_the_same_code() -> None:
     assert decoded.table["value_nanousd"].to_pylist() == [12_500_000_000]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.one_of(st.none(), st.binary(max_size=60), st.binary(max_size=40).map(lambda b: single()[:10] + b)),

@@ -112,6 +112,10 @@ class RunningSink:
         if self.error is not None:
             raise self.error
 
+    def await_error(self) -> None:
+        """Wait until the sink has ended by itself; leaving the block raises why."""
+        wait_until(lambda: self.error is not None, lambda: "the sink goes on")
+
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(name, labels) or 0.0
 
@@ -127,6 +131,7 @@ class RunningSink:
         self.halt.set()
         self._thread.join(DEADLINE_S)
         if exc is None:
+            assert not self._thread.is_alive(), f"the sink has not stopped {DEADLINE_S:.0f} s after it was told to"
             self.check()
 
 

@@ -123,7 +123,10 @@ def test_an_intent_is_repeated_exactly(house: SinkHouse) -> None:
 
 def test_a_foreign_message_stops_the_sink_by_name(house: SinkHouse) -> None:
     house.put(house.topics.enriched, 0, [BlockMessage(b"hello", [])])
-    with pytest.raises(ValueError, match="not written by streamgauge enrich"), house.running() as sink:
+    with (
+        pytest.raises(SinkError, match=r"partition 0, offset 0: .*not written by streamgauge enrich"),
+        house.running() as sink,
+    ):
         house.wait_for("SELECT count() FROM usage_ledger", [(1,)], sink)
 
 

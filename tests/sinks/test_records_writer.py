@@ -8,15 +8,27 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from runtime.clock import SystemClock
+from schemas.adjustments import ADJUSTED_EVENTS, AdjustmentForm, AdjustmentPart
 from schemas.alerts import Alert, AlertScope, AlertWindow, Cause
+from schemas.arrow_ipc import to_ipc
+from schemas.positions import version_header
 from schemas.rejections import Rejection, pack_raw
 from schemas.status import AsOf, BudgetStatus, Forecast, StatusPeriod, status_key
+from schemas.usage import TIMESTAMP
 from sinks.config import ClickHouseTarget
+from sinks.database import Database
+from sinks.errors import SinkError
+from sinks.migrate import migrate
+from sinks.outcome_limit import OutcomeLimit
+from sinks.outcomes import OutcomeReader
 from sinks.record_rows import Record, alert_rows, rejected_rows, status_rows
-from tests.sinks.running import SinkHouse
-from tests.support.blocks import NOON_US, BlockMessage
+from tests.sinks.running import SinkHouse, wait_until
+from tests.support.blocks import NOON_US, BlockMessage, default_of
+from tests.support.kafka import ApacheKafka
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -173,6 +185,101 @@ def test_records_have_one_row_per_identity(house: SinkHouse) -> None:
         house.wait_for(
             "SELECT budget_id, used, forecast_p50, state FROM governance_status FINAL", [("b1", 40, 2, "ok")], sink
         )
+
+
+def adjusted(rows: int) -> pa.Table:
+    """Differences to `rows` events: one nano-dollar more for the first, two for the second."""
+    given: dict[str, Any] = {
+        "src_offset": pa.array(range(rows), pa.int64()),
+        "cost_nanousd": pa.array(range(1, rows + 1), pa.int64()),
+        "event_id": pa.array([f"e{row}" for row in range(rows)]),
+        "booked_at": pa.array([NOON_US] * rows, TIMESTAMP),
+        "occurred_at": pa.array([NOON_US] * rows, TIMESTAMP),
+    }
+    columns = [given.get(field.name, default_of(field, rows)) for field in ADJUSTED_EVENTS]
+    return pa.Table.from_arrays(columns, schema=ADJUSTED_EVENTS)
+
+
+def adjustment_message(value: bytes, form: AdjustmentForm, name: str = "reprice-1") -> BlockMessage:
+    part = AdjustmentPart(name, "reprice", form, 0, 1, "a contract", "ada", NOON)
+    return BlockMessage(value, [version_header(), part.header()])
+
+
+def test_adjustments_are_written_once_and_tallies_are_passed_over(house: SinkHouse) -> None:
+    for _ in range(2):
+        house.put(
+            house.topics.adjustments,
+            0,
+            [
+                adjustment_message(b"", "tallies"),
+                adjustment_message(to_ipc(adjusted(3)), "events"),
+                BlockMessage(b"a foreigner's", []),
+                adjustment_message(to_ipc(adjusted(1)), "events", "reprice-2"),
+            ],
+        )
+    with house.running() as sink:
+        house.wait_for(
+            "SELECT adjustment_id, kind, reason, made_by, count(), sum(cost_nanousd) FROM usage_adjustments FINAL "
+            "GROUP BY ALL ORDER BY adjustment_id",
+            [("reprice-1", "reprice", "a contract", "ada", 3, 6), ("reprice-2", "reprice", "a contract", "ada", 1, 1)],
+            sink,
+        )
+        name = house.topics.adjustments
+        assert sink.metric("streamgauge_sink_unreadable_total", topic=name) == 2
+
+
+def test_a_row_that_clickhouse_refuses_is_left_out_alone(house: SinkHouse) -> None:
+    with Database.open(house.target, create=True) as database:
+        migrate(database, SystemClock(), has_access_control=False)
+        database.command("ALTER TABLE governance_alerts ADD CONSTRAINT no_third CHECK revision != 3")
+    house.put(house.topics.alerts, 0, as_messages(*[alert(n).model_dump_json().encode() for n in range(7)]))
+    with house.running() as sink:
+        house.wait_for(
+            "SELECT groupArray(revision) FROM (SELECT revision FROM governance_alerts FINAL ORDER BY revision)",
+            [([0, 1, 2, 4, 5, 6],)],
+            sink,
+        )
+        assert sink.metric("streamgauge_sink_unreadable_total", topic=house.topics.alerts) == 1
+
+
+def test_outcomes_wait_for_kafka_and_clickhouse(
+    own_kafka: ApacheKafka, topic_prefix: str, http_target: ClickHouseTarget
+) -> None:
+    """Kafka goes away with refusals in hand: they are waited out, and nothing is lost or doubled."""
+    house = SinkHouse(own_kafka.bootstrap, topic_prefix, http_target)
+    with house.running() as sink:
+        house.put(house.topics.outcomes, 0, as_messages(outcome(0), outcome(1, minutes_saved=-1.0)))
+        own_kafka.kill()
+        wait_until(lambda: not sink.health.readiness().ok or sink.error is not None, lambda: "nobody noticed")
+        sink.check()
+        own_kafka.start()
+        house.put(house.topics.outcomes, 1, as_messages(outcome(2), outcome(3, minutes_saved=-1.0)))
+        house.wait_for("SELECT outcome_id FROM usage_outcomes FINAL ORDER BY 1", [("o0",), ("o2",)], sink)
+        house.wait_for("SELECT event_id FROM usage_rejected FINAL ORDER BY 1", [("o1",), ("o3",)], sink)
+
+
+def test_a_limit_on_outcomes_that_fail_for_their_schema() -> None:
+    limit = OutcomeLimit(0.5, 100)
+    limit.count(60, 30, "id 7 is unknown")
+    limit.count(200, 10, "id 7 is unknown")
+    with pytest.raises(SinkError, match=r"100 of the newest 100 outcomes.*id 7 is unknown.*REJECT_LIMIT_SHARE=0"):
+        limit.count(100, 100, "id 7 is unknown")
+    OutcomeLimit(0.0, 1).count(5_000, 5_000, "switched off")
+
+
+def test_numbers_that_no_column_holds_are_unreadable() -> None:
+    huge = json.loads(alert(0).model_dump_json()) | {"observed": 2**63}
+    rows = alert_rows([Record(0, None, json.dumps(huge).encode(), NOON_US)], NOON_US)
+    assert (rows.table.num_rows, [one.offset for one in rows.unreadable]) == (0, [0])
+    rows = alert_rows([Record(0, None, alert(2**32).model_dump_json().encode(), NOON_US)], NOON_US)
+    assert (rows.table.num_rows, "revision is 4294967296" in rows.unreadable[0].reason) == (0, True)
+
+
+def test_a_moment_outside_of_the_calendar_is_refused_in_words() -> None:
+    value = json.dumps(outcome(0, occurred_at=2**62)).encode()
+    (rejection,) = OutcomeReader("usage.outcomes", None).read(0, [Record(0, None, value, NOON_US)]).rejections
+    assert rejection.code == "too_far_ahead"
+    assert "4611686018427387904" in rejection.message
 
 
 def test_a_tombstone_retires_its_period() -> None:

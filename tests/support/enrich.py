@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import time
 import zlib
 from collections import defaultdict
@@ -28,6 +29,7 @@ from schemas.arrow_ipc import from_ipc
 from schemas.avro_schemas import avro_schema
 from schemas.control.records import ControlRecord, dump_record, record_key
 from schemas.control.snapshot import ControlSnapshot
+from schemas.decoding import SchemaSource
 from schemas.enriched import ENRICHED
 from schemas.framing import batch_datum, frame_single_object
 from schemas.positions import LedgerRow, Mark, SourceRange, read_ledger, read_mark, read_range, read_version
@@ -298,11 +300,19 @@ def short_session(bootstrap: str) -> ShortSession:
 
 
 def new_enricher(
-    connection: KafkaConnection, topics: Topics, *, batch_messages: int = 100, config: EnrichConfig = CONFIG
+    connection: KafkaConnection,
+    topics: Topics,
+    *,
+    batch_messages: int = 100,
+    config: EnrichConfig = CONFIG,
+    health: Health | None = None,
+    schemas: SchemaSource | None = None,
+    halt: threading.Event | None = None,
 ) -> Enricher:
-    """A worker as `run_enrich` makes it; its metrics and health go nowhere."""
+    """A worker as `run_enrich` makes it; its metrics go nowhere."""
     config = replace(config, group=f"{topics.prefix}enrich", batch_messages=batch_messages, poll_ms=50)
-    return Enricher(config, connection, topics, SystemClock(), EnrichMetrics(CollectorRegistry()), Health(), None)
+    metrics = EnrichMetrics(CollectorRegistry())
+    return Enricher(config, connection, topics, SystemClock(), metrics, health or Health(), schemas, halt)
 
 
 def run_until(done: Callable[[], bool], *workers: Enricher, seconds: float = 60.0) -> None:

@@ -42,12 +42,13 @@ class TestHouse:
         roles: Sequence[str] = ("sink", "agents", "enrich"),
         partitions: tuple[int, int] = (4, 4),
         environment: Mapping[str, str] | None = None,
+        http_port: int | None = None,
     ) -> None:
         self.connection = KafkaConnection(bootstrap, session_timeout_ms=6_000, fetch_wait_ms=50)
         self.topics = Topics(prefix, *partitions)
         self._folder = folder
         self._more = dict(environment or {})
-        self._clickhouse = EmbeddedClickHouse(folder / "clickhouse", port=None, log_path=folder / "clickhouse.log")
+        self._clickhouse = EmbeddedClickHouse(folder / "clickhouse", port=http_port, log_path=folder / "clickhouse.log")
         self.roles = {name: RoleProcess(name, folder / f"{name}.log") for name in roles}
         self._client: Client | None = None
 
@@ -77,11 +78,22 @@ class TestHouse:
             role = self.roles[name]
             wait_for(lambda role=role: self._is_ready(role), READY_S, f"{name} to be ready")  # type: ignore[misc]
 
+    @property
+    def clickhouse(self) -> EmbeddedClickHouse:
+        """The engine's process, for tests that stop it; it keeps its port only where the house was given one."""
+        return self._clickhouse
+
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
         """Rows of an analyst's query, over HTTP."""
         if self._client is None:
             self._client = clickhouse_connect.get_client(host=LOOPBACK, port=self._clickhouse.port)
         return self._client.query(sql).result_rows
+
+    def forget_client(self) -> None:
+        """Ask anew where ClickHouse is: it was started again elsewhere."""
+        if self._client is not None:
+            self._client.close()
+        self._client = None
 
     def environment(self) -> dict[str, str]:
         mine = {name: value for name, value in os.environ.items() if not name.startswith("STREAMGAUGE_")}

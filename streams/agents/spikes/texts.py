@@ -7,8 +7,8 @@ from typing import Final
 
 from runtime.clock import to_datetime
 from schemas.alerts import Alert, AlertScope, AlertState, AlertWindow, Cause, Link, alert_id
-from schemas.control.base import moment_us
 from schemas.control.snapshot import ControlSnapshot
+from streams.agents.owners import team_owner
 from streams.agents.queries import spending_query
 from streams.agents.spikes.baseline import CLASSES
 from streams.agents.spikes.buckets import BUCKET_US
@@ -44,7 +44,7 @@ def spike_alert(
         for part in parts
     )
     start_us, end_us = episode.start * BUCKET_US, episode.end * BUCKET_US
-    owner, contact = _owner(episode.team, start_us, control)
+    owner, contact = team_owner(episode.team, start_us, control)
     since = f"{to_datetime(start_us):%H:%M} UTC"
     times = f"{after.cost / before.cost:.1f}x" if before.cost > 0 else "far more than"
     name = f"Team {episode.team}"
@@ -94,14 +94,3 @@ def _label(part: Part, class_name: str) -> str:
             return f"the share of input read from prompt caches {verb} from {part.before:.0%} to {part.after:.0%}"
         case "model_mix":
             return f"other models: class {class_name} went from {part.before:.0%} to {part.after:.0%} of tokens"
-
-
-def _owner(team_id: str, at_us: int, control: ControlSnapshot) -> tuple[str | None, str | None]:
-    """Who answered for the team then."""
-    team = control.teams.get(team_id)
-    for term in team.terms if team is not None else ():
-        since = -(2**63) if term.valid_from is None else moment_us(term.valid_from)
-        until = 2**63 - 1 if term.valid_to is None else moment_us(term.valid_to)
-        if since <= at_us < until:
-            return term.owner, term.contact
-    return None, None

@@ -12,9 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from schemas.alerts import Alert
+from schemas.alerts import Alert, alert_id
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.names import Names
+from streams.agents.orphans import orphaned
 from streams.agents.spikes.baseline import BACK, CLASSES, HOUR, TEAM, learn, usual
 from streams.agents.spikes.buckets import BUCKET_US, CACHED, COST, INPUT, TOKENS, ClosedRows, OpenBuckets
 from streams.agents.spikes.episode import Episode
@@ -211,6 +212,19 @@ class SpikeWatch:
         episode.told_impact = episode.impact
         self._changed.add(episode.team)
         told.alerts.append(spike_alert(episode, state, False, self._classes.texts, told.control, told.now_us))
+
+    def reconcile(self, told: Mapping[str, Alert], now_us: int) -> list[Alert]:
+        """After a rebuild: let the running episodes be those of `told` (open alerts by id). Returns the resolutions of
+        alerts whose episode is not seen any more; an episode that was never told is forgotten.
+        """
+        running = {alert_id("spike", name, one.start * BUCKET_US): name for name, one in self.episodes.items()}
+        for one_id, name in running.items():
+            if one_id in told:
+                self.episodes[name].revision = told[one_id].revision
+            else:
+                del self.episodes[name]
+            self._changed.add(name)
+        return [orphaned(alert, now_us) for one_id, alert in told.items() if one_id not in running]
 
     def take_rows(self) -> np.ndarray | None:
         """All rows when a bucket was judged since the last call: judging shifts every team's rings."""

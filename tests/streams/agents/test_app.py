@@ -70,16 +70,16 @@ class House:
             self._tell(idle(0, self._position[other], None, partition=other), tally)
 
     @contextmanager
-    def agents(self) -> Iterator[subprocess.Popen[bytes]]:
+    def agents(self, *strike: str) -> Iterator[subprocess.Popen[bytes]]:
         command = [sys.executable, "-m", "tests.streams.agents.agents_process"]
+        command += [self.connection.bootstrap, self.topics.prefix, *strike]
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [*command, self.connection.bootstrap, self.topics.prefix], stderr=log, stdout=log
-            )
+            process = subprocess.Popen(command, stderr=log, stdout=log)
         try:
             yield process
         finally:
             if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
                 process.kill()
             process.wait(10)
 

@@ -22,7 +22,7 @@ from streams.agents.memory_store import MemoryStateStore, MemoryTallyLog, Memory
 from streams.agents.shard import Counts, Shard
 from streams.agents.spikes.policy import SpikePolicy
 from streams.agents.state_records import read_checkpoints
-from streams.agents.store import Fenced
+from streams.agents.store import Fenced, TalliesLost
 from streams.agents.tally_message import TallyMessage
 from tests.streams.agents.samples import budget, budget_row, cell, control, idle, message, us
 
@@ -236,15 +236,16 @@ def test_crashes_anywhere_lose_and_repeat_nothing(data: st.DataObject) -> None:
 
 def test_a_crash_inside_the_transaction_writes_nothing() -> None:
     world = World()
-    keeper = world.keeper(crash_at=1)
+    keeper = world.keeper(crash_at=2)
     keeper.open()
+    first = dict(world.topics.state)
     keeper.offer(message(0, 0, 10, NOON, [budget_row(BUDGET, NOON, "90")]))
     settlement = keeper.settle(CONTROL, force=True)
     assert settlement is not None
     with pytest.raises(Crash):
         keeper.commit(settlement)
     assert not world.topics.alerts
-    assert not world.topics.state
+    assert world.topics.state == first
 
 
 def test_an_overtaken_owner_is_fenced() -> None:
@@ -260,7 +261,7 @@ def test_an_overtaken_owner_is_fenced() -> None:
     assert not world.topics.alerts
 
 
-def test_what_the_log_no_longer_holds_is_lost_aloud() -> None:
+def test_tallies_deleted_before_they_were_read_stop_the_shard() -> None:
     world = World()
     keeper = world.keeper()
     keeper.open()
@@ -271,10 +272,19 @@ def test_what_the_log_no_longer_holds_is_lost_aloud() -> None:
     keeper.commit(settlement)
     world.topics.tallies = [message(5, 50, 60, NOON + MINUTE, [cell(NOON)])]
     world.topics.low = 5
-    keeper = world.keeper()
-    keeper.open()
-    assert [(hole.expected, hole.found) for hole in keeper.shard.losses] == [(10, 50)]
-    assert keeper.shard.chain.applied == {0: 60}
+    with pytest.raises(TalliesLost, match="streamgauge rebuild"):
+        world.keeper().open()
+
+
+def test_a_missing_checkpoint_of_a_partition_that_was_read_stops_the_shard() -> None:
+    world = World()
+    world.keeper().open()
+    assert world.topics.state, "a first start leaves a checkpoint before it takes anything"
+    world.topics.state.clear()
+    world.topics.traces = "the group has read its tallies up to offset 7"
+    with pytest.raises(TalliesLost, match=r"up to offset 7: the state was lost.*streamgauge rebuild"):
+        world.keeper().open()
+    assert not world.topics.state
 
 
 def test_nothing_changed_writes_nothing() -> None:

@@ -107,7 +107,7 @@ def test_deltas_without_a_snapshot_are_refused() -> None:
 
 def test_a_newer_version_is_refused() -> None:
     records = deltas(1)
-    newer = records["000000000000/meta"].replace(b'"version":1', b'"version":%d' % (STATE_VERSION + 1))
+    newer = records["000000000000/meta"].replace(b'"version":%d' % STATE_VERSION, b'"version":%d' % (STATE_VERSION + 1))
     with pytest.raises(StateError, match="upgrade"):
         read_checkpoints({**records, "000000000000/meta": newer})
 

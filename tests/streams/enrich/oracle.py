@@ -37,7 +37,14 @@ def traffic(topics: Topics, count: int = 600) -> Traffic:
     """Every tenth event comes twice, every 37th is broken, every 50th id is taken by another event; some in batches."""
     events: list[Event] = []
     for n in range(count):
-        one = event(n, credential_id=f"key-{n % 6}", use_case=f"use-{n % 3}", latency_ms=n, user_id=f"person-{n % 7}")
+        one = event(
+            n,
+            source=f"gateway-{n % 2}",
+            credential_id=f"key-{n % 6}",
+            use_case=f"use-{n % 3}",
+            latency_ms=n,
+            user_id=f"person-{n % 7}",
+        )
         if n % 37 == 5:
             one |= {"input_tokens": -1}
         events.append(one)
@@ -64,17 +71,21 @@ def check(seen: Seen, sent: Traffic, topics: Topics) -> None:
     """Assert that every event was counted once: in rows, in the tallies of its homes, in the ledger."""
     accepted: list[Event] = []
     outcome: Counter[str] = Counter()
+    by_source: Counter[tuple[str, str | None]] = Counter()
     for mine in sent.arrivals.values():
         taken: dict[tuple[str, str], Event] = {}
         for one in mine:
             known = taken.get((one["source"], one["event_id"]))
             if one["input_tokens"] < 0:
                 outcome["rejected"] += 1
+                by_source[one["source"], "negative_count"] += 1
             elif known is None:
                 taken[one["source"], one["event_id"]] = one
                 accepted.append(one)
+                by_source[one["source"], None] += 1
             else:
                 outcome["duplicates" if known == one else "rejected"] += 1
+                by_source[one["source"], None if known == one else "id_conflict"] += 1
     assert Counter(row["event_id"] for row in seen.rows) == Counter(one["event_id"] for one in accepted)
     assert _sum(seen.rows, "input_tokens") == sum(one["input_tokens"] for one in accepted)
     assert len(seen.rejections) == outcome["rejected"]
@@ -87,7 +98,7 @@ def check(seen: Seen, sent: Traffic, topics: Topics) -> None:
     assert sum(row.cost_nanousd for row in ledger) == _sum(seen.rows, "cost_nanousd")
 
     by_team = Counter(_team(one) for one in accepted)
-    cells = [row for row in seen.tallies if row["budget_id"] is None]
+    cells = [row for row in seen.tallies if row["budget_id"] is None and row["source"] is None]
     assert _calls(cells, "team_id") == by_team
     assert _sum(cells, "cost_nanousd") == _sum(seen.rows, "cost_nanousd")
     assert _sum(cells, "latency_ms") == sum(one["latency_ms"] for one in accepted)
@@ -96,6 +107,14 @@ def check(seen: Seen, sent: Traffic, topics: Topics) -> None:
     in_dep_0 = sum(count for team, count in by_team.items() if team in ("team-0", "team-2", "team-4"))
     assert _calls(budgets, "budget_id") == Counter({"platform": len(accepted), "dep-0": in_dep_0})
     assert all(row["home"] == home_partition(f"budget/{row['budget_id']}", topics.tally_partitions) for row in budgets)
+
+    told: Counter[tuple[str, str | None]] = Counter()
+    for row in seen.tallies:
+        if row["source"] is not None:
+            told[row["source"], row["rejection_code"]] += row["calls"]
+            assert row["home"] == home_partition(f"source/{row['source']}", topics.tally_partitions)
+            assert _sum([row], "input_tokens") == 0
+    assert told == by_source
 
     ends = Counter(partition for partition, _, _ in sent.messages)
     assert seen.applied == {

@@ -18,10 +18,11 @@ from runtime.metrics import EnrichMetrics
 from schemas.control.budgets import Budget, Scope
 from schemas.positions import SourceRange
 from schemas.topics import Topics
+from streams.enrich.commits import PartitionsLost
 from streams.enrich.fingerprint_log import FingerprintLog, FingerprintsMissing
 from streams.enrich.partition_log import OffsetsGone, read_on
 from streams.enrich.run import Enricher, run_enrich
-from streams.enrich.source import EventSource, PartitionsLost
+from streams.enrich.source import EventSource
 from tests.streams.enrich.oracle import RECORDS, Traffic, check, traffic
 from tests.support.enrich import (
     CONFIG,

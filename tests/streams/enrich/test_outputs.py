@@ -25,6 +25,7 @@ from tests.support.enrich import CONFIG, NOON_US, avro_value, event, fresh_state
 
 TOPICS = Topics("", 4, 6)
 LATENESS_US = 120_000_000
+SENT_US = NOON_US + 5_000_000
 
 
 @pytest.mark.parametrize("count", [1, 9_000])
@@ -35,7 +36,7 @@ def test_messages_of_a_batch(count: int) -> None:
     result = Pipeline(CONFIG, "usage.events", 6, None).run(
         source_batch(values, partition=2, first=50), rules_of(*RECORDS, position=9), fresh_states(2)
     )
-    written = list(outputs(result, TOPICS, LATENESS_US))
+    written = list(outputs(result, TOPICS, LATENESS_US, SENT_US))
     for one in written:
         assert len(one.value) <= MAX_VALUE_BYTES
         read_version(one.headers)
@@ -56,10 +57,12 @@ def test_messages_of_a_batch(count: int) -> None:
     newest = NOON_US + (count - 1) * 1_000
     for one in tallies:
         mark = read_mark(one.headers)
-        assert (mark.kind, mark.max_event_us, mark.control) == ("range", newest, 9)
+        assert (mark.kind, mark.max_event_us, mark.control, mark.sent_us) == ("range", newest, 9, SENT_US)
         assert mark.watermark_us == newest - LATENESS_US
     rows = [row for one in tallies for row in from_ipc(one.value, TALLIES).to_pylist()]
-    assert sum(row["calls"] for row in rows if row["budget_id"] is None) == count
+    assert sum(row["calls"] for row in rows if row["budget_id"] is None and row["source"] is None) == count
+    sources = [(row["source"], row["rejection_code"], row["calls"]) for row in rows if row["source"] is not None]
+    assert sorted(sources) == [("(unreadable)", "unknown_framing", 1), ("gateway", None, count)]
 
     [refused] = [one for one in written if one.topic == TOPICS.rejected]
     assert refused.key == f"2:{50 + count}:0".encode()
@@ -67,9 +70,9 @@ def test_messages_of_a_batch(count: int) -> None:
 
 def test_a_range_without_an_accepted_event_is_still_told() -> None:
     result = Pipeline(CONFIG, "usage.events", 6, None).run(source_batch([b"nonsense"]), rules_of(), fresh_states())
-    written = list(outputs(result, TOPICS, LATENESS_US))
+    written = list(outputs(result, TOPICS, LATENESS_US, SENT_US))
     assert Counter(one.topic for one in written if one.value == b"") == Counter(
-        {TOPICS.fingerprints: 1, TOPICS.enriched: 1, TOPICS.tallies: 6}
+        {TOPICS.fingerprints: 1, TOPICS.enriched: 1, TOPICS.tallies: 5}
     )
     ledger = next(read_ledger(one.headers) for one in written if one.topic == TOPICS.enriched)
     assert (ledger.read, ledger.rejected, ledger.min_event_us, ledger.max_event_us) == (1, 1, None, None)
@@ -78,12 +81,13 @@ def test_a_range_without_an_accepted_event_is_still_told() -> None:
 def test_heartbeats_say_idle_at_the_position_to_every_tally_partition() -> None:
     state = fresh_states(3)[3]
     state.position, state.greatest_us = 77, NOON_US
-    beats = list(heartbeats(3, state, 5, TOPICS, LATENESS_US))
+    beats = list(heartbeats(3, state, 5, TOPICS, LATENESS_US, SENT_US))
     assert [one.partition for one in beats] == list(range(6))
     for one in beats:
         place, mark = read_range(one.headers), read_mark(one.headers)
         assert (place.partition, place.first, place.next) == (3, 77, 77)
         assert (mark.kind, mark.watermark_us, mark.control) == ("idle", NOON_US - LATENESS_US, 5)
+        assert mark.sent_us == SENT_US
         assert one.value == b""
 
 

@@ -58,7 +58,7 @@ def run(
         state = states[done.range.partition]
         state.window.add(done.fingerprints)
         state.position, state.greatest_us = done.range.next, done.greatest_us
-    return result, list(outputs(result, TOPICS, LATENESS_US))
+    return result, list(outputs(result, TOPICS, LATENESS_US, NOON_US))
 
 
 def rejections_of(result: BatchResult) -> list[Rejection]:
@@ -105,10 +105,12 @@ def ledger_sums(results: list[BatchResult]) -> dict[str, int]:
 
 def tally_sums(results: list[BatchResult]) -> dict[tuple[Any, ...], tuple[int, int, int]]:
     sums: dict[tuple[Any, ...], tuple[int, int, int]] = {}
+    key: tuple[Any, ...]
     for result in results:
         for (partition, home), table in result.tallies.items():
             for row in table.to_pylist():
                 key = (partition, home, row["team_id"], row["minute"], row["budget_id"], row["period_start"])
+                key += (row["source"], row["rejection_code"])
                 before = sums.get(key, (0, 0, 0))
                 sums[key] = (before[0] + row["calls"], before[1] + row["late"], before[2] + row["cost_nanousd"])
     return sums

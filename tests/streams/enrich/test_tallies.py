@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -18,11 +19,15 @@ from schemas.control.budgets import Budget, Period, Scope
 from schemas.tallies import CELL_DIMENSIONS, MEASURES, TALLIES, home_partition
 from streams.enrich.budget_rows import BudgetIndex
 from streams.enrich.cells import cells_of
+from streams.enrich.source_rows import source_rows
 from streams.enrich.tally import TallyMaker
 from tests.support.blocks import enriched_table
 from tests.support.enrich import NOON_US
 
 TALLY_PARTITIONS = 5
+NOBODY = source_rows(
+    np.zeros(0, np.int32), pa.chunked_array([[]], pa.utf8()), np.zeros(0, np.int64), np.zeros(0, bool), ()
+)
 CALLS = MEASURES.index("calls")
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/Sao_Paulo", "America/Havana")
 
@@ -119,13 +124,14 @@ def brute_force(table: pa.Table) -> dict[tuple[Any, ...], dict[str, int]]:
 def test_sums_and_homes_are_those_of_a_brute_force_fold(rows: list[dict[str, Any]]) -> None:
     table = table_of(rows)
     found: dict[tuple[Any, ...], dict[str, int]] = {}
-    for (partition, home), tally in TallyMaker(TALLY_PARTITIONS).tally(table, BudgetIndex(BUDGETS)).items():
+    tallies = TallyMaker(TALLY_PARTITIONS).tally(table, BudgetIndex(BUDGETS), NOBODY)
+    for (partition, home), tally in tallies.items():
         assert tally.schema.equals(TALLIES)
         for row in tally.to_pylist():
             key = (partition, home, *(row[name] for name in CELL_DIMENSIONS), row["minute"])
             key += (row["budget_id"], row["budget_rule"], row["period_start"])
             assert key not in found, "a key has one row"
-            assert row["sub_key"] is None
+            assert row["sub_key"] is row["source"] is row["rejection_code"] is None
             found[key] = {name: row[name] for name in MEASURES}
     assert found == brute_force(table)
 
@@ -167,6 +173,6 @@ def test_a_budget_without_selectors_counts_every_team_of_the_platform() -> None:
 
 
 def test_no_rows_no_tallies() -> None:
-    assert TallyMaker(4).tally(enriched_table(0), BudgetIndex(BUDGETS)) == {}
+    assert TallyMaker(4).tally(enriched_table(0), BudgetIndex(BUDGETS), NOBODY) == {}
     rows = BudgetIndex(()).rows(cells_of(enriched_table(2, occurred_at=[NOON_US, NOON_US])))
     assert rows.sums.shape == (len(MEASURES), 0)

@@ -1,0 +1,89 @@
+"""In: source offsets of one log. Out: what accepted events before them used, for agents that are rebuilt.
+
+Honours the agents' Protocol `UsageHistory` by shape, without importing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import pyarrow as pa
+
+from schemas.tallies import CELL_DIMENSIONS
+from sinks.database import Database, read_sql
+from sinks.ledger import chain_end
+
+_WINDOW_US: Final = {"minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000, "month": 0}
+_MEASURES: Final = (
+    "calls",
+    "errors",
+    "input_tokens",
+    "cache_read_tokens",
+    "output_tokens",
+    "cost_nanousd",
+    "provisional_nanousd",
+)
+_TEAMS: Final = pa.schema([("team_id", pa.utf8()), ("window", pa.int64()), *((name, pa.int64()) for name in _MEASURES)])
+_BUDGET: Final = pa.schema(
+    [(name, pa.int64()) for name in ("minute", "calls", "tokens", "cost_nanousd", "provisional_nanousd")]
+)
+
+
+class ClickHouseHistory:
+    """`log`: identity of the log that the offsets count in. Connects at the first question. Not thread-safe."""
+
+    def __init__(self, open_database: Callable[[], Database], log: str) -> None:
+        self._open, self._log = open_database, log
+        self._database: Database | None = None
+
+    @property
+    def _asked(self) -> Database:
+        if self._database is None:
+            self._database = self._open()
+        return self._database
+
+    def reaches(self, partition: int) -> int:
+        """Up to which source offset the ledger's chain goes; 0 without one."""
+        end = chain_end(self._asked, self._log, partition)
+        return 0 if end is None else end.applied
+
+    def team_sums(
+        self, resolution: Literal["minute", "hour", "day", "month"], first_window: int, before: Mapping[int, int]
+    ) -> pa.Table:
+        """Columns team_id, window and seven measures."""
+        # Months are told apart by their numbers alone: fourteen of them at most are asked for.
+        window_us = _WINDOW_US[resolution]
+        rows = self._asked.query(
+            read_sql("history_teams.sql"),
+            self._bounds(before, first_window * window_us)
+            | {"resolution": resolution, "window_us": max(1, window_us), "first_window": first_window},
+        )
+        return _table(rows, _TEAMS)
+
+    def budget_sums(self, selectors: Mapping[str, str], first_minute: int, before: Mapping[int, int]) -> pa.Table:
+        """Columns minute, calls, tokens, cost_nanousd and provisional_nanousd."""
+        scope = {name: selectors.get(name, "") for name in CELL_DIMENSIONS}
+        rows = self._asked.query(
+            read_sql("history_budget.sql"), self._bounds(before, first_minute * _WINDOW_US["minute"]) | scope
+        )
+        return _table(rows, _BUDGET)
+
+    def _bounds(self, before: Mapping[int, int], since_us: int) -> dict[str, Any]:
+        return {
+            "log": self._log,
+            "partitions": list(before),
+            "firsts": list(before.values()),
+            "since_us": since_us,
+        }
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def _table(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+    columns: list[Any] = list(zip(*rows, strict=True)) or [()] * len(schema)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,36 @@
+"""In: source offsets. Out: what was used before them, from whoever keeps events longer than Kafka keeps tallies.
+
+The agents ask only when they are rebuilt. `sinks/` answers from ClickHouse; `streamgauge/` puts the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import pyarrow as pa
+
+from streams.agents.windows import Resolution
+
+#: By input partition, the first source offset that is left out.
+Before = Mapping[int, int]
+
+
+class UsageHistory(Protocol):
+    """Sums over accepted events, each counted once, with source offsets below `before`. Partitions that are not in
+    `before` are left out. What was counted twice and taken back by an adjustment is counted twice here too, because
+    the agents add every adjustment.
+    """
+
+    def reaches(self, partition: int) -> int:
+        """Up to which source offset everything of the input partition is known."""
+
+    def team_sums(self, resolution: Resolution, first_window: int, before: Before) -> pa.Table:
+        """Rows of windows `first_window` and later: `team_id` (utf8, nullable), `window` (int64, as in
+        `windows.TeamWindows`) and TEAM_MEASURES (int64).
+        """
+
+    def budget_sums(self, selectors: Mapping[str, str], first_minute: int, before: Before) -> pa.Table:
+        """What matches all selectors (a tally column and its value), from event minute `first_minute` on: `minute` (of
+        the quarter of an hour), `calls`, `tokens`, `cost_nanousd`, `provisional_nanousd` (int64).
+        """

@@ -1,0 +1,138 @@
+"""In: the state of a shard. Out: checkpoint records of what changed, or of everything; and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from streams.agents.names import Names
+from streams.agents.positions_state import dump_positions, load_positions
+from streams.agents.spikes.baseline import TEAM
+from streams.agents.state_records import (
+    Checkpoint,
+    StateRecord,
+    keys_of,
+    sums_arrays,
+    sums_table,
+    write_checkpoint,
+)
+from streams.agents.sums import SumTable
+
+if TYPE_CHECKING:
+    from streams.agents.shard import Shard
+
+#: Deltas outgrow the policy by at most this factor while they are still smaller than a snapshot.
+_MOST_DELTAS: Final = 10
+
+
+class Recorder:
+    """Which checkpoints of one shard stand, and what changed since the last."""
+
+    def __init__(self, shard: Shard, snapshot_deltas: int) -> None:
+        self._shard, self._snapshot_deltas = shard, snapshot_deltas
+        self._named: dict[str, int] = {}
+        self._sequence = 0
+        self._live: list[tuple[int, int]] = []
+        self._delta_bytes = self._snapshot_bytes = 0
+
+    def tables(self) -> dict[str, SumTable]:
+        return {
+            **{str(name): table for name, table in self._shard.windows.tables.items()},
+            "budget": self._shard.budgets.totals.table,
+            "quarter": self._shard.budgets.quarters.table,
+            "bucket": self._shard.spikes.buckets.table,
+        }
+
+    def _names(self) -> dict[str, Names]:
+        return {"teams": self._shard.teams, "classes": self._shard.classes, "budgets": self._shard.budgets.totals.names}
+
+    def checkpoint(self) -> list[StateRecord]:
+        """Records of everything changed since the last checkpoint, or of everything when a snapshot is due."""
+        deltas = len(self._live) - 1
+        full = not self._live or (
+            deltas >= self._snapshot_deltas
+            and (self._delta_bytes >= self._snapshot_bytes or deltas >= _MOST_DELTAS * self._snapshot_deltas)
+        )
+        tables: dict[str, pa.Table] = {}
+        for name, table in self.tables().items():
+            tables[name] = sums_table(*(table.take_all() if full else table.take_changes()))
+        for name, names in self._names().items():
+            fresh = names.texts[0 if full else self._named.get(name, 0) :]
+            self._named[name] = len(names)
+            tables[f"names.{name}"] = pa.table({"text": pa.array(fresh, pa.utf8())})
+        judged = self._shard.spikes.take_rows()
+        baselines = self._shard.spikes.rows if full else judged
+        if baselines is not None and len(baselines):
+            tables["baselines"] = _baselines(baselines)
+        documents: dict[str, str | None] = {}
+        for part in (self._shard.budgets, self._shard.spikes, self._shard.ingest):
+            documents |= part.documents() if full else part.take_documents()
+        tables["documents"] = pa.table(
+            {"key": pa.array(documents, pa.utf8()), "text": pa.array(documents.values(), pa.utf8())}
+        )
+        retired = [key for sequence, parts in self._live for key in keys_of(sequence, parts)] if full else []
+        records = write_checkpoint(self._sequence, full, self._positions(), tables, retired)
+        size = sum(len(value) for _, value in records if value is not None)
+        parts = len(records) - len(retired) - 1
+        if full:
+            self._live, self._snapshot_bytes, self._delta_bytes = [(self._sequence, parts)], size, 0
+        else:
+            self._live.append((self._sequence, parts))
+            self._delta_bytes += size
+        self._sequence += 1
+        return records
+
+    def _positions(self) -> dict[str, Any]:
+        positions = dump_positions(self._shard.chain, self._shard.watermarks, self._shard.budgets.counting)
+        positions["adjusted"] = self._shard.adjusted
+        return positions | {
+            "spikes_next": self._shard.spikes.next,
+            "spikes_quiet": self._shard.spikes.quiet,
+            "ingest": self._shard.ingest.positions(),
+            "layout": TEAM.itemsize,
+        }
+
+    def restore(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Go on from stored checkpoints; call once, on a fresh shard."""
+        if not checkpoints:
+            return
+        positions = checkpoints[-1].positions
+        load_positions(positions, self._shard.chain, self._shard.watermarks, self._shard.budgets.counting)
+        self._shard.adjusted = positions.get("adjusted", 0)
+        self._shard.spikes.next, self._shard.spikes.quiet = positions["spikes_next"], positions["spikes_quiet"]
+        for name, names in self._names().items():
+            for checkpoint in checkpoints:
+                if (stored := checkpoint.tables.get(f"names.{name}")) is not None:
+                    names.extend(stored["text"].to_pylist())
+            self._named[name] = len(names)
+        for name, table in self.tables().items():
+            stored_parts = [checkpoint.tables[name] for checkpoint in checkpoints if name in checkpoint.tables]
+            if stored_parts:
+                table.put(*sums_arrays(pa.concat_tables(stored_parts)))
+                table.take_changes()
+        if self._shard.spikes.next is not None:
+            self._shard.spikes.buckets.table.drop_before(self._shard.spikes.next)
+        documents: dict[str, str | None] = {}
+        rows: np.ndarray | None = None
+        for checkpoint in checkpoints:
+            if (stored := checkpoint.tables.get("documents")) is not None:
+                documents |= dict(zip(stored["key"].to_pylist(), stored["text"].to_pylist(), strict=True))
+            if (stored := checkpoint.tables.get("baselines")) is not None and positions["layout"] == TEAM.itemsize:
+                # A changed layout means a new detector: it learns afresh rather than misread the old one's memory.
+                rows = np.frombuffer(b"".join(stored["row"].to_pylist()), dtype=TEAM).copy()
+        kept = {key: text for key, text in documents.items() if text is not None}
+        self._shard.budgets.restore(kept)
+        self._shard.spikes.restore(rows, kept)
+        self._shard.ingest.restore(positions.get("ingest"), kept)
+        self._sequence = checkpoints[-1].sequence + 1
+        self._live = [(checkpoint.sequence, checkpoint.parts) for checkpoint in checkpoints]
+
+
+def _baselines(rows: np.ndarray) -> pa.Table:
+    binary = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(TEAM.itemsize), len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows).tobytes())]
+    )
+    return pa.table({"row": binary})

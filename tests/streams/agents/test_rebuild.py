@@ -1,0 +1,270 @@
+"""State that was lost comes back as it was: from retained tallies, from history before them, and from what was told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from runtime.clock import FixedClock
+from runtime.metrics import AgentMetrics
+from schemas.status import BudgetStatus
+from streams.agents.config import AgentsConfig
+from streams.agents.keeper import ShardKeeper
+from streams.agents.memory_store import MemoryAdjustmentLog, MemoryStateStore, MemoryTallyLog, MemoryTopics
+from streams.agents.rebuild import HistoryMissing, Rebuilder
+from streams.agents.shard import Counts
+from streams.agents.spikes.policy import SpikePolicy
+from streams.agents.standing import Standing
+from streams.agents.tally_message import TallyMessage
+from streams.agents.windows import TEAM_MEASURES, Resolution
+from tests.streams.agents.samples import NANO, budget, budget_row, cell, control, message, table, us
+
+NOON = us("2026-11-10T12:00:00+00:00")
+MINUTE = 60_000_000
+MONTHLY = budget("m", "100")
+DAILY = budget("d", "40", period="day")
+CONTROL = control(MONTHLY, DAILY)
+CONFIG = AgentsConfig(spikes=SpikePolicy(enabled=False))
+COUNTS = Counts(inputs=2, tallies=1)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of team search: its source position and what it cost."""
+
+    partition: int
+    offset: int
+    at_us: int
+    usd: str
+
+
+class Memory:
+    """A UsageHistory over calls: what ClickHouse would know of them."""
+
+    def __init__(self, calls: list[Call], reached: Mapping[int, int]) -> None:
+        self._calls, self._reached = calls, reached
+
+    def reaches(self, partition: int) -> int:
+        return self._reached.get(partition, 0)
+
+    def _before(self, before: Mapping[int, int]) -> list[Call]:
+        return [call for call in self._calls if call.offset < before.get(call.partition, 0)]
+
+    def team_sums(self, resolution: Resolution, first_window: int, before: Mapping[int, int]) -> pa.Table:
+        sums: dict[int, int] = {}
+        counts: dict[int, int] = {}
+        for call in self._before(before):
+            if resolution == "month":
+                window = int(np.datetime64(call.at_us, "us").astype("datetime64[M]").astype(np.int64))
+            else:
+                window = call.at_us // ({"minute": 1, "hour": 60, "day": 1_440}[resolution] * MINUTE)
+            if window >= first_window:
+                sums[window] = sums.get(window, 0) + int(Decimal(call.usd) * NANO)
+                counts[window] = counts.get(window, 0) + 1
+        columns: dict[str, Any] = {name: pa.array([0] * len(sums), pa.int64()) for name in TEAM_MEASURES}
+        columns |= {
+            "team_id": pa.array(["search"] * len(sums), pa.utf8()),
+            "window": pa.array(list(sums), pa.int64()),
+            "cost_nanousd": pa.array(list(sums.values()), pa.int64()),
+            "calls": pa.array(list(counts.values()), pa.int64()),
+        }
+        return pa.table(columns)
+
+    def budget_sums(self, selectors: Mapping[str, str], first_minute: int, before: Mapping[int, int]) -> pa.Table:
+        assert selectors == {"team_id": "search"}
+        calls = [call for call in self._before(before) if call.at_us >= first_minute * MINUTE]
+        return pa.table(
+            {
+                "minute": pa.array([call.at_us // MINUTE // 15 * 15 for call in calls], pa.int64()),
+                "calls": pa.array([1] * len(calls), pa.int64()),
+                "tokens": pa.array([0] * len(calls), pa.int64()),
+                "cost_nanousd": pa.array([int(Decimal(call.usd) * NANO) for call in calls], pa.int64()),
+                "provisional_nanousd": pa.array([0] * len(calls), pa.int64()),
+            }
+        )
+
+
+class World:
+    """Topics of one shard, and the calls behind them."""
+
+    def __init__(self) -> None:
+        self.topics = MemoryTopics()
+        self.calls: list[Call] = []
+        self.adjustments: list[pa.Table] = []
+        self.control = CONTROL
+        self.metrics = AgentMetrics(CollectorRegistry())
+        self._next = [0, 0]
+
+    def call(self, usd: str, at_us: int, partition: int = 0, count: int = 1) -> None:
+        """One range of an input partition with `count` calls of `usd` each."""
+        first = self._next[partition]
+        self._next[partition] = first + count
+        rows = []
+        for offset in range(first, first + count):
+            self.calls.append(Call(partition, offset, at_us, usd))
+            rows += [cell(at_us, cost_nanousd=int(Decimal(usd) * NANO))]
+            rows += [budget_row(one, at_us, usd) for one in (MONTHLY, DAILY)]
+        number = len(self.topics.tallies)
+        told = message(number, first, first + count, at_us, rows, partition=partition, control=9)
+        self.topics.tallies.append(told)
+
+    def keeper(self) -> ShardKeeper:
+        store, log = MemoryStateStore(self.topics), MemoryTallyLog(self.topics)
+        adjustments = MemoryAdjustmentLog(self.adjustments)
+        keeper = ShardKeeper(0, COUNTS, CONFIG, store, log, FixedClock(NOON), self.metrics, adjustments)
+        keeper.open()
+        return keeper
+
+    def work(self, keeper: ShardKeeper, messages: list[TallyMessage]) -> None:
+        """Settle after each message, as a worker under little load does."""
+        for one in messages:
+            keeper.offer(one)
+            if keeper.is_behind:
+                keeper.adjust(keeper.catch_up())
+            settlement = keeper.settle(self.control, force=True)
+            if settlement is not None:
+                keeper.commit(settlement)
+
+    def lose(self, low: int = 0) -> None:
+        self.topics.state.clear()
+        self.topics.low = low
+        self.topics.traces = "it was read"
+
+    def rebuild(self, *, history: bool = True, reached: Mapping[int, int] | None = None) -> None:
+        statuses = [(key, BudgetStatus.model_validate_json(value)) for key, value in self.topics.statuses.items()]
+        known = {one.range.partition: one.range.next for one in self.topics.tallies} if reached is None else reached
+        rebuilder = Rebuilder(
+            CONFIG,
+            COUNTS,
+            MemoryTallyLog(self.topics),
+            MemoryAdjustmentLog(self.adjustments),
+            Memory(self.calls, known) if history else None,
+            Standing.of(self.topics.alerts, statuses),
+            self.control,
+            FixedClock(NOON),
+        )
+        assert rebuilder.damage(0, self.topics.state) is not None
+        store = MemoryStateStore(self.topics)
+        records = store.open()
+        store.commit(rebuilder.rebuild(0, records).settlement)
+        assert rebuilder.damage(0, self.topics.state) is None
+
+    def seen(self) -> tuple[list[Any], dict[str, Any]]:
+        """What subscribers see, but for when it was noticed."""
+        alerts = [alert.model_dump(exclude={"evaluated_at"}) for alert in self.topics.alerts]
+        statuses = {}
+        for key, value in self.topics.statuses.items():
+            status = json.loads(value)
+            del status["evaluated_at"], status["as_of"]
+            statuses[key] = status
+        return sorted(alerts, key=lambda alert: (alert["alert_id"], alert["revision"])), statuses
+
+
+def traffic(world: World, steps: int, start: int = 0) -> None:
+    """Both input partitions in turn: crosses levels of the day's budget each day, of the month's on the way."""
+    for step in range(start, start + steps):
+        at_us = NOON + step * 5 * 60 * MINUTE
+        world.call("8", at_us, partition=step % 2, count=1 + step % 3)
+        if step % 4 == 0:
+            world.call("1", at_us - 30 * MINUTE, partition=1 - step % 2)
+
+
+def run(adjusted_at: int, lost_at: int | None = None, low: int = 0) -> tuple[World, Any]:
+    """The same traffic, handed over message by message; state lost before message `lost_at`."""
+    world = World()
+    traffic(world, 10)
+    everything, world.topics.tallies = world.topics.tallies, []
+    keeper = world.keeper()
+    for number, one in enumerate(everything):
+        if number == adjusted_at:
+            row = budget_row(MONTHLY, NOON, "-5", calls=0)
+            world.adjustments.append(table([cell(NOON, calls=0, cost_nanousd=-5 * NANO), row]))
+        if number == lost_at:
+            world.lose(low)
+            world.rebuild()
+            keeper = world.keeper()
+        world.topics.tallies = everything[: number + 1]
+        world.work(keeper, [one])
+    return world, keeper.shard.team_totals("search")
+
+
+MESSAGES = 13
+
+
+@settings(max_examples=12)
+@given(st.data())
+def test_a_rebuilt_shard_goes_on_as_if_nothing_had_happened(data: st.DataObject) -> None:
+    """Lost after any message, with any part of the tallies gone, and an adjustment at any time."""
+    adjusted_at = data.draw(st.integers(0, MESSAGES - 1))
+    lost_at = data.draw(st.integers(1, MESSAGES - 1))
+    low = data.draw(st.integers(0, lost_at))
+    straight, straight_totals = run(adjusted_at)
+    broken, broken_totals = run(adjusted_at, lost_at, low)
+    assert len(broken.topics.tallies) == MESSAGES
+    assert broken.seen() == straight.seen()
+    assert broken_totals == straight_totals
+    identities = [(alert.alert_id, alert.revision) for alert in broken.topics.alerts]
+    assert len(set(identities)) == len(identities) >= 2
+
+
+def test_what_was_never_told_is_told_once_by_the_rebuild() -> None:
+    world = World()
+    world.call("50", NOON)
+    world.call("1", NOON, partition=1)
+    keeper = world.keeper()
+    world.work(keeper, world.topics.tallies)
+    before = len(world.topics.alerts)
+    world.call("40", NOON + MINUTE)
+    world.lose()
+    world.rebuild()
+    told = [(alert.budget_id, alert.level) for alert in world.topics.alerts[before:]]
+    assert told == [("m", "warning")]
+    assert world.topics.alerts[-1].occurred_at.minute == 1, "dated by the tally that tipped it, as always"
+    world.work(world.keeper(), [])
+    assert len(world.topics.alerts) == before + 1
+
+
+def test_a_limit_that_was_changed_meanwhile_is_told() -> None:
+    world = World()
+    world.call("85", NOON)
+    world.work(world.keeper(), world.topics.tallies)
+    world.control = control(budget("m", "200"), DAILY, position=7)
+    world.lose()
+    world.rebuild()
+    assert [(a.budget_id, a.level, a.state, a.revision) for a in world.topics.alerts][-1] == (
+        "m",
+        "warning",
+        "resolved",
+        1,
+    )
+
+
+def test_history_that_has_not_caught_up_is_refused() -> None:
+    world = World()
+    traffic(world, 6)
+    world.work(world.keeper(), world.topics.tallies)
+    world.lose(low=5)
+    with pytest.raises(HistoryMissing, match=r"partition 0 to 1 of \d+.*streamgauge sink"):
+        world.rebuild(reached={0: 1, 1: 1})
+
+
+def test_without_history_budgets_say_that_they_are_not_whole() -> None:
+    world = World()
+    traffic(world, 6)
+    world.work(world.keeper(), world.topics.tallies)
+    world.lose(low=5)
+    world.rebuild(history=False)
+    world.call("1", NOON + 26 * 60 * MINUTE)
+    world.work(world.keeper(), world.topics.tallies[-1:])
+    status = json.loads(world.topics.statuses["m|2026-11-01T00:00:00+00:00"])
+    assert "deleted before" in status["state_reason"]
