@@ -9,7 +9,7 @@ STAMP := $(VENV)/.setup
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up kafka test crash lint format bench lock clean
+.PHONY: help setup demo up kafka test crash fuzz lint format bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test: setup ## Run every test, those on Apache Kafka too where it can run
 
 crash: setup ## Kill and stall roles, Kafka and ClickHouse, 200 times and more; hold the figures against an oracle
 	$(BIN)/python -m tests.crash $(ARGS)
+
+fuzz: setup ## Spoil a million messages and hand them to every decoder; prints its seed
+	$(BIN)/python -m tests.fuzz --inputs 1000000
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

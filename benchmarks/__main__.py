@@ -8,6 +8,7 @@ import sys
 COMMANDS = (
     ("benchmarks.bench_prices",),
     ("benchmarks.bench_enrich",),
+    ("benchmarks.bench_poison",),
     ("benchmarks.bench_roles", "--events", "200000"),
 )
 

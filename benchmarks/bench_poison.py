@@ -206,7 +206,8 @@ def main() -> int:
     print(f"{'form':42} {'messages':>8} {'poison':>8} {'refused':>8} {'µs/event':>9} {'ratio':>6}")
     for one in figures:
         print(
-            f"{one.form:42} {one.messages:8,} {one.poison:8.1%} {one.refused:8,} {one.us_per_event:9.2f} {one.ratio:6.2f}"
+            f"{one.form:42} {one.messages:8,} {one.poison:8.1%} {one.refused:8,} "
+            f"{one.us_per_event:9.2f} {one.ratio:6.2f}"
         )
     return 0
 

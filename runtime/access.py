@@ -56,7 +56,8 @@ def rights(topics: Topics, client_id: str = "streamgauge") -> list[Right]:
             if role == "admin" and spec.name in ("governance.control", "usage.adjustments"):
                 operations += ("Read",)
             if role in ("agents", "sink") and spec.name == "usage.events":
-                # `streamgauge rebuild` is run as agents. What ClickHouse remembers by offset, it remembers under the identity of this topic.
+                # `streamgauge rebuild` is run as agents. What is remembered by offset is remembered under this
+                # topic's identity.
                 operations = ("Describe",)
             if operations:
                 if "Describe" not in operations:

@@ -74,7 +74,7 @@ class ProgressWatch:
 
     def stop(self) -> None:
         self._halt.set()
-        self._thread.join(timeout=15)
+        self._thread.join(timeout=5)
 
     def look(self) -> None:
         """Steps 1 to 4, once."""

@@ -75,14 +75,12 @@ class Chain:
         assert self.since is not None
         return self.rows >= flush_rows or now - self.since >= flush_s
 
+    @property
     def hint(self) -> int | None:
         """An offset to tell the group's watchers where nothing is to be inserted; None when there is nothing new to
         tell. Never before an earlier owner's intent is repeated, which it would overwrite.
         """
-        if self.pending or self.intent is not None or self.met == self.told:
-            return None
-        self.told = self.met
-        return self.met
+        return None if self.pending or self.intent is not None or self.met == self.told else self.met
 
     def planned(self) -> Intent:
         """The range that all pending blocks make together."""

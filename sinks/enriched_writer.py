@@ -48,7 +48,7 @@ from sinks.isolate import RefusedRow, insert_good_rows
 from sinks.lag import Lag
 from sinks.ledger import ChainEnd, chain_end, ledger_rows
 from sinks.membership import AssignmentChanged, Halted, Membership
-from sinks.places import first_offset, refuse_further_partitions
+from sinks.places import bounds_of, first_offset, refuse_further_partitions
 from sinks.ranges import FOREIGN, RangeBlock
 from sinks.refusal_limit import RefusalLimit
 
@@ -119,10 +119,7 @@ class EnrichedWriter:
         for chain in self._chains.values():
             self._flush_if_due(chain, now)
         if not messages and not any(chain.pending for chain in self._chains.values()):
-            for chain in self._chains.values():
-                # Repeats and the beginnings of ranges are behind us too, where nothing was to be inserted.
-                if (offset := chain.hint()) is not None:
-                    self._tell(chain.partition, offset)
+            self._tell_hints()
             self._health.idle()
         reached = ((chain.partition, chain.resume or 0) for chain in self._chains.values())
         self._lag.measure(self._member.consumer, reached, now)
@@ -149,6 +146,7 @@ class EnrichedWriter:
                 f"where partition {partition} begins and ends", partial(self._first_offset, partition, end)
             )
             starts.append(TopicPartition(self._topic, partition, start))
+            chain.met = start
             chains[partition] = chain
             _log.info(
                 "sink.place", partition=partition, applied=chain.applied, offset=start, intent=chain.intent is not None
@@ -162,13 +160,9 @@ class EnrichedWriter:
         return chain_end(self._database(), self._log_id, partition, accept_gaps=self._config.accept_gaps)
 
     def _first_offset(self, partition: int, end: ChainEnd | None) -> int:
-        place, bounds, config = TopicPartition(self._topic, partition), self._bounds(partition), self._config
+        place, config = TopicPartition(self._topic, partition), self._config
+        bounds = bounds_of(self._member.consumer, place)
         return first_offset(self._connection, place, bounds, end, reread=config.reread, accept_gaps=config.accept_gaps)
-
-    def _bounds(self, partition: int) -> tuple[int, int]:
-        place = TopicPartition(self._topic, partition)
-        low, high = self._member.consumer.get_watermark_offsets(place, timeout=_KAFKA_TIMEOUT_S)
-        return low, high
 
     def _accept(self, message: Message) -> None:
         """Step 1 for one message."""
@@ -208,7 +202,8 @@ class EnrichedWriter:
             self._restart(chain, chain.pending[0].first_offset)
             return False
         low, high = self._member.ask_kafka(
-            f"where partition {chain.partition} begins and ends", partial(self._bounds, chain.partition)
+            f"where partition {chain.partition} begins and ends",
+            partial(bounds_of, self._member.consumer, TopicPartition(self._topic, chain.partition)),
         )
         start = chain.resume if chain.resume is not None and low <= chain.resume <= high else low
         if chain.sought is None or chain.sought[0] != chain.applied or chain.sought[1] > low:
@@ -266,7 +261,8 @@ class EnrichedWriter:
         self._insert(LEDGER_TABLE, what, ledger_rows(blocks, self._log_id, self._clock.now_us(), refused), token)
         chain.done()
         # 6. The offset behind it, for those who watch the group's lag; the next intent would tell the same.
-        self._tell(chain.partition, plan.end)
+        place = TopicPartition(self._topic, chain.partition, plan.end)
+        self._member.consumer.commit(offsets=[place], asynchronous=True)
         self._health.progress()
 
     def _insert(self, table: str, what: str, rows: pa.Table, token: str) -> None:
@@ -293,8 +289,12 @@ class EnrichedWriter:
         for one in rejections:
             _log.error("sink.refused", partition=one.partition, offset=one.offset, index=one.index, reason=one.message)
 
-    def _tell(self, partition: int, offset: int) -> None:
-        self._member.consumer.commit(offsets=[TopicPartition(self._topic, partition, offset)], asynchronous=True)
+    def _tell_hints(self) -> None:
+        """Repeats, beginnings of ranges, and what an owner inserted that died before step 6, are behind us as well."""
+        for chain in self._chains.values():
+            hint = chain.hint
+            if hint is not None and self._member.commit([TopicPartition(self._topic, chain.partition, hint)]):
+                chain.told = hint
 
     def _database(self) -> Database:
         self._opened = self._opened or self._open_database()

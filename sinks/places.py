@@ -5,6 +5,7 @@ stop with the way out. Nothing begins elsewhere in silence.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -15,6 +16,8 @@ from sinks.ledger import ChainEnd
 
 _log = structlog.get_logger("sink")
 
+_ASK_S: Final = 10.0
+
 
 def refuse_further_partitions(places: Sequence[TopicPartition], count: int) -> None:
     """SinkError for a partition that the settings do not know: other roles would not either."""
@@ -23,6 +26,12 @@ def refuse_further_partitions(places: Sequence[TopicPartition], count: int) -> N
             f"{places[0].topic} has more partitions than the {count} of topics.event_partitions: set that to the new "
             "count for every role (docs/operations.md, Partition counts), and start again"
         )
+
+
+def bounds_of(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """[low, high) as the broker tells it now. KafkaException when it does not."""
+    low, high = consumer.get_watermark_offsets(place, timeout=_ASK_S)
+    return low, high
 
 
 def first_offset(

@@ -7,6 +7,7 @@ from typing import Final
 
 from sinks.config import Retention
 from sinks.database import Database, read_sql, split_statements
+from sinks.errors import SinkError
 
 _TABLE: Final = re.compile(r"ALTER TABLE (\w+) ")
 #: As ClickHouse stores a bound parameter, or as a person would write the number.
@@ -29,6 +30,11 @@ def apply_retention(database: Database, retention: Retention) -> list[str]:
         match = _TABLE.search(statement)
         assert match is not None
         table = match[1]
+        if table not in have:
+            raise SinkError(
+                f"table {table} is not there although its migration was applied: somebody removed it. Run `streamgauge "
+                "backfill`, which makes it again and fills it from Kafka"
+            )
         days = wanted[table]
         if days == have[table]:
             continue

@@ -212,6 +212,10 @@ def replay_command(
         sent, kept = _tell(outcomes, dry_run=dry_run, quiet=json)
     if json:
         _emit(sent, kept, dry_run=dry_run)
+    elif not sent and not kept:
+        typer.echo(
+            "Nothing to send again: no refused event is left that the options choose (--all for those sent before)."
+        )
     else:
         verb = "would be sent" if dry_run else "sent"
         typer.echo(f"{len(sent):,} {verb} again, {len(kept):,} not.")

@@ -92,7 +92,7 @@ def place_at(settings: Settings, position: str) -> Place:
 
     from sinks.rejected import Place
 
-    match = re.fullmatch(r"(?:(.+?):)?(\d+):(\d+)(?::(\d+))?", position)
+    match = re.fullmatch(r"(?:([^:]*\.[^:]*):)?(\d+):(\d+)(?::(\d+))?", position)
     if match is None:
         raise typer.BadParameter(
             f"{position!r} is no position: give TOPIC:PARTITION:OFFSET or TOPIC:PARTITION:OFFSET:INDEX"

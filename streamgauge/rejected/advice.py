@@ -16,7 +16,7 @@ class Advice:
     never: str | None = None
 
 
-_SENDER: Final = "Have the sender corrected; the event itself must be sent anew by it"
+_SENDER: Final = "The same bytes would be refused again: the sender sends the corrected event anew"
 
 ADVICE: Final[dict[RejectionCode, Advice]] = {
     "empty": Advice(

@@ -1,8 +1,9 @@
 """In: offsets to commit for the group. Out: the broker's answer: accepted, refused (PartitionsLost), or waited for.
 
 The client's synchronous commit does not come back while the group's coordinator is away, so it is called in a thread of
-its own: the loop stays able to say why it waits, and to end when it is told to. A call that was not answered is left
-behind only by a process that ends: answered later, under a new generation, it could move an offset backwards.
+its own: the loop stays able to say why it waits, and to end when it is told to. Within a rebalance callback it is
+called in place: from another thread it would never come back there. A call that was not answered is left behind only by
+a process that ends: answered later, under a new generation, it could move an offset backwards.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ class Commits:
         self._consumer = consumer
         self._patience = patience
 
-    def write(self, offsets: list[TopicPartition], wait_s: float | None = None) -> None:
+    def write(self, offsets: list[TopicPartition], wait_s: float | None = None, *, in_callback: bool = False) -> None:
         """Commit. Raises PartitionsLost; KafkaException for an error that stays longer than `wait_s`; Stopping, when
         told to stop in an outage.
         """
         wait = self._patience.begin("commit.waiting")
         while True:
-            error = self._ask(offsets, wait)
+            error = self._ask_here(offsets) if in_callback else self._ask(offsets, wait)
             if error is None:
                 return
             if error.code() in _LOST:
@@ -54,6 +55,15 @@ class Commits:
                 raise KafkaException(error)
             wait.pause(error.str() or "the commit is not answered")
 
+    def _ask_here(self, offsets: list[TopicPartition]) -> KafkaError | None:
+        """One attempt, in this thread."""
+        try:
+            answers = self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            refused: KafkaError = error.args[0]
+            return refused
+        return next((one.error for one in answers or [] if one.error is not None), None)
+
     def _ask(self, offsets: list[TopicPartition], wait: Wait) -> KafkaError | None:
         """One attempt: what the broker or the client objects."""
         answered = threading.Event()
@@ -61,10 +71,8 @@ class Commits:
 
         def commit() -> None:
             try:
-                answers = self._consumer.commit(offsets=offsets, asynchronous=False)
-                objections.extend(one.error for one in answers or [] if one.error is not None)
-            except KafkaException as error:
-                objections.append(error.args[0])
+                error = self._ask_here(offsets)
+                objections.extend([] if error is None else [error])
             except BaseException as error:  # noqa: BLE001
                 objections.append(error)
             finally:

@@ -15,7 +15,7 @@ _log = structlog.get_logger("enrich")
 
 #: First and longest step of a wait, in seconds; each is twice the one before.
 FIRST_S: Final = 0.25
-LONGEST_S: Final = 15.0
+LONGEST_S = 5.0
 
 Waiting = Literal["kafka.waiting", "commit.waiting", "produce.waiting", "registry.waiting"]
 
@@ -52,7 +52,7 @@ class Wait:
         self._event = event
         self._halt = halt
         self._failing = failing
-        self._step_s = FIRST_S
+        self._step_s = self._rhythm_s = FIRST_S
         self._began = time.monotonic()
         self._tell_at = self._began
 
@@ -62,8 +62,7 @@ class Wait:
 
     def pause(self, why: str, **more: object) -> None:
         """Say why and sleep one step of the backoff. Raises Stopping."""
-        self._tell_at = 0.0
-        self._tell(why, **more)
+        self._tell(why, self._step_s, **more)
         if self._halt.wait(self._step_s):
             raise Stopping(f"{self._event}: {why}")
         self._step_s = min(self._step_s * 2, LONGEST_S)
@@ -71,12 +70,12 @@ class Wait:
     def going_on(self, why: str, **more: object) -> None:
         """For calls that wait by themselves, again and again: say why in the rhythm of the backoff. Raises Stopping."""
         if time.monotonic() >= self._tell_at:
-            self._tell(why, **more)
-            self._tell_at = time.monotonic() + self._step_s
-            self._step_s = min(self._step_s * 2, LONGEST_S)
+            self._tell(why, self._rhythm_s, **more)
+            self._tell_at = time.monotonic() + self._rhythm_s
+            self._rhythm_s = min(self._rhythm_s * 2, LONGEST_S)
         if self._halt.is_set():
             raise Stopping(f"{self._event}: {why}")
 
-    def _tell(self, why: str, **more: object) -> None:
-        _log.warning(self._event, error=why, waited_s=round(self.waited_s), again_in_s=self._step_s, **more)
+    def _tell(self, why: str, again_in_s: float, **more: object) -> None:
+        _log.warning(self._event, error=why, waited_s=round(self.waited_s), again_in_s=again_in_s, **more)
         self._failing(why)

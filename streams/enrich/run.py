@@ -111,6 +111,14 @@ class Enricher:
 
     def step(self) -> int:
         """One batch, or one look at an empty input. Returns how many messages were taken in."""
+        try:
+            return self._step()
+        except Stopping:
+            # Kafka may be away: leaving must not ask it anything, and the next owner repeats what is not completed.
+            self._source.drop()
+            raise
+
+    def _step(self) -> int:
         batch = self._source.next_batch()  # 1
         if batch is None:
             self._rest()
@@ -119,7 +127,7 @@ class Enricher:
             self._enrich(batch)
         except PartitionsLost as lost:
             _log.info("enrich.batch_dropped", reason=str(lost))
-            self._source.restart()
+            self._source.drop()
         return len(batch.values)
 
     def close(self) -> None:
@@ -180,6 +188,8 @@ class Enricher:
 
     def _rest(self) -> None:
         """Nothing came: complete what was done, and say which partitions are read to their end."""
+        if self._source.outside():
+            return
         states = self._source.states
         unfinished = [
             partition
@@ -191,6 +201,7 @@ class Enricher:
                 self._source.write_completion(unfinished)
             except PartitionsLost as lost:
                 _log.info("enrich.completion_refused", reason=str(lost))
+                self._source.drop()
                 return
             self._completed.update({partition: states[partition].position for partition in unfinished})
         now = time.monotonic()

@@ -34,6 +34,8 @@ _BATCH_BYTES: Final = 8_000_000
 _FIRST_TAKE: Final = 1_000
 #: How long a partition's hand-over may wait for the broker: the next owner can repeat the batch as well.
 _HANDOVER_S: Final = 5.0
+#: So long after a refusal the group should have called again; then it is asked once more.
+_REFUSED_S: Final = 60.0
 
 
 def _anything(_partitions: Collection[int]) -> None:
@@ -74,6 +76,9 @@ class EventSource:
         #: Whether the group has given out its partitions once; a spare worker gets none.
         self.joined = False
         self._reassigned = self._moved = False
+        #: Since when the group refuses our commits, in monotonic seconds: nothing is done until it has given out
+        #: partitions anew.
+        self._refused_at: float | None = None
         #: Whether messages were dropped while a batch waited.
         self._dropped = False
         #: States of partitions that were taken away a moment ago, until the group has said who has them now.
@@ -93,6 +98,10 @@ class EventSource:
 
     def next_batch(self) -> SourceBatch | None:
         """The next batch, a predecessor's unfinished one first. None when nothing came within the poll time."""
+        if self._refused_at is not None:
+            self._consumer.consume(1, self._poll_s)
+        if self.outside():
+            return None
         for partition, state in sorted(self.states.items()):
             if state.repeat is not None:
                 self.ends.passed(partition)
@@ -139,15 +148,24 @@ class EventSource:
     def write_completion(self, partitions: list[int], wait_s: float | None = None) -> None:
         """Commit the positions reached, without an intent. A partition with a batch under way keeps its intent.
 
-        `wait_s`: how long a broker that is away is waited for; None: until it is back.
+        `wait_s`: how long an error that may pass is waited for, within a callback; None: until it has passed. A member
+        that the group refused already does not ask: the client may hold such a commit for ever.
         """
+        if self._refused_at is not None:
+            raise PartitionsLost("the group has moved on")
         done = [
             TopicPartition(self._topic, partition, state.position)
             for partition in partitions
             if (state := self.states.get(partition)) is not None and state.intended is None and state.repeat is None
         ]
         if done:
-            self._commits.write(done, wait_s)
+            self._commits.write(done, wait_s, in_callback=wait_s is not None)
+
+    def drop(self) -> None:
+        """The group refused a batch: hear what it says, and read again what is still ours."""
+        self._dropped = True
+        if self._refused_at is None:
+            self._refused_at = time.monotonic()
 
     def restart(self) -> None:
         """Read every partition again from where its work ended: what was consumed since is dropped."""
@@ -177,6 +195,12 @@ class EventSource:
 
     def close(self) -> None:
         self._consumer.close()
+
+    def outside(self) -> bool:
+        """Whether the group refused us and has not called again yet."""
+        if self._refused_at is not None and time.monotonic() - self._refused_at > _REFUSED_S:
+            self._refused_at = None
+        return self._refused_at is not None
 
     def _events_of(self, messages: list[Message]) -> list[Message]:
         """The messages that are to be enriched. Keeps `ends` in the order in which events and ends came: an end is told
@@ -235,6 +259,7 @@ class EventSource:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Rebuild each partition's state from Kafka, then start reading where the predecessor's work ended."""
         self._reassigned = self._moved = self.joined = True
+        self._refused_at = None
         self._holds({one.partition for one in partitions})
         began, kept = time.monotonic(), []
         for committed in self._restorer.committed(consumer, partitions):

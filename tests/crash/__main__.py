@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tests.crash.findings import Findings
 from tests.crash.groups import Dice, groups
 from tests.crash.matrix import Result, compared_again, run_group
 from tests.crash.stage import Stage
@@ -32,6 +34,8 @@ class _Progress:
 
 def main() -> int:
     options = _options()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     seed = options.seed if options.seed is not None else int(time.time())
     names = [group.name for group in groups(own_kafka=True)]
     unknown = sorted(set(options.only) - set(names))
@@ -44,14 +48,20 @@ def main() -> int:
     results: list[Result] = []
     began = time.monotonic()
     with ApacheKafka() as kafka, Stage(kafka.bootstrap, kafka, folder, "crash.", seed, options.rate) as stage:
-        for group in groups(own_kafka=True):
-            if options.only and group.name not in options.only:
-                continue
-            out.print(f"[{time.monotonic() - began:5.0f} s] {group.name}: {group.says}")
-            result = run_group(stage, group, Dice(seed, group.name, share), lambda line: out.print(f"          {line}"))
-            results.append(result)
-            _tell(out, result)
-        last = compared_again(stage)
+        try:
+            for group in groups(own_kafka=True):
+                if options.only and group.name not in options.only:
+                    continue
+                out.print(f"[{time.monotonic() - began:5.0f} s] {group.name}: {group.says}")
+                result = run_group(
+                    stage, group, Dice(seed, group.name, share), lambda line: out.print(f"          {line}")
+                )
+                results.append(result)
+                _tell(out, result)
+            last = compared_again(stage)
+        except KeyboardInterrupt:
+            out.print("interrupted: the table has the groups that were judged")
+            last = Findings(wrong=["interrupted"])
     clean = last.clean and all(result.clean for result in results)
     if options.json:
         print(json.dumps({"seed": seed, "clean": clean, "groups": plain(results)}, indent=2))

@@ -21,9 +21,9 @@ from tests.crash.traffic import Sent, Traffic
 
 #: Messages on their way to a broker that does not answer, at most.
 _UNDER_WAY: Final = 4_000
-#: Of every two seconds the last part is silent: roles have moments without input.
-_CYCLE_S: Final = 2.0
-_SILENT_S: Final = 0.3
+#: Of every six seconds the last part is silent: roles have moments without input.
+_CYCLE_S: Final = 6.0
+_SILENT_S: Final = 1.5
 
 
 class Feed:

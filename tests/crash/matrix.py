@@ -35,7 +35,7 @@ _LEAST_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`residual` of reconcile: its exit code, None where there is no such command. `ended`: who ended by itself."""
+    """`residual` of reconcile, None where there is no such command. `ended`: who ended by itself."""
 
     group: Group
     faults: dict[str, int]
@@ -99,17 +99,21 @@ def _compared(stage: Stage, label: str | None) -> Findings:
 
 
 def _reconciled(stage: Stage) -> tuple[int | None, str]:
-    """Exit code and output of `streamgauge reconcile --json`; None where this version has no such command."""
+    """The residual of `streamgauge reconcile`, and all that it says. None where this version has no such command.
+
+    A run that could not judge is as bad as one that found something: the least residual of those is 1.
+    """
     command = [sys.executable, "-m", "streamgauge"]
     environment = stage.house.environment()
     known = subprocess.run([*command, "--help"], env=environment, capture_output=True, text=True, check=False)
     if " reconcile " not in known.stdout:
         return None, ""
     done = subprocess.run(
-        [*command, "reconcile", "--json"], env=environment, capture_output=True, text=True, check=False, timeout=120
+        [*command, "reconcile", "--all", "--json"], env=environment, capture_output=True, text=True, check=False
     )
+    said = (done.stdout + done.stderr)[-20_000:]
     try:
-        json.loads(done.stdout)
-    except ValueError:
-        return 1, f"no JSON (code {done.returncode}): {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.returncode, (done.stdout + done.stderr)[-20_000:]
+        residual = int(json.loads(done.stdout)["residual"])
+    except (ValueError, KeyError, TypeError):
+        return 1, f"exit code {done.returncode}: {said}"
+    return max(residual, int(done.returncode != 0)), said

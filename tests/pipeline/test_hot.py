@@ -118,7 +118,7 @@ def test_last_months_replay_beside_live_traffic() -> None:
     for n in range(90):
         now = NOON_US + n * SECOND
         replayed = [live(10_000 + n * 3 + k, NOON_US - 30 * DAY + (n * 3 + k) * 60 * SECOND, team=4) for k in range(3)]
-        events = replayed if n % 3 == 1 else [*replayed, live(n, now)]
+        events = replayed if n % 3 == 1 else [live(n, now), *replayed]
         sent += events
         worker.take(events, now)
     assert worker.cells() == minutes_of(sent)

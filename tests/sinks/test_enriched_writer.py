@@ -67,6 +67,14 @@ def test_repeats_and_partial_copies_are_recognised(house: SinkHouse) -> None:
         house.wait_for(LEDGER, [(0, 0, 10), (0, 10, 40), (0, 40, 41)], sink)
         assert house.query(EVENTS) == offsets(0, 41)
         assert sink.metric("streamgauge_sink_skipped_blocks_total") == 2
+    # Whoever watches the group sees that everything was met, repeats at the end as well.
+    house.put(house.topics.enriched, 0, whole)
+    group = f"{house.topics.prefix}{house.config.group}"
+    consumer = Consumer(house.connection.librdkafka(group_id=group))
+    place = TopicPartition(house.topics.enriched, 0)
+    with house.running():
+        wait_until(lambda: consumer.committed([place], timeout=10)[0].offset == 14, lambda: "the end is not told")
+    consumer.close()
 
 
 def test_a_lost_place_is_read_again_and_inserts_nothing_twice(house: SinkHouse) -> None:

@@ -147,6 +147,12 @@ def test_retention_follows_the_settings_and_changes_only_what_differs(database: 
     assert "TTL" not in engine[0][0]
 
 
+def test_a_table_that_somebody_removed_is_named(database: Database) -> None:
+    database.command("DROP TABLE governance_alerts")
+    with pytest.raises(SinkError, match=r"table governance_alerts is not there.*streamgauge backfill"):
+        apply_retention(database, Retention(alerts_days=1))
+
+
 @pytest.mark.parametrize("days", [-1, 20_001, True, "30"])
 def test_retention_is_whole_days_within_reason(days: object) -> None:
     with pytest.raises(SinkConfigError, match="events_days"):

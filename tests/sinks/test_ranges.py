@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,3 +146,14 @@ def test_any_repeats_of_a_chain_are_applied_once(lengths: list[int], data: st.Da
         if data.draw(st.booleans()) and chain.pending:
             chain.done()
     assert taken == ranges
+
+
+def test_the_group_is_told_of_what_was_met_but_never_over_an_intent() -> None:
+    def hint(**changes: Any) -> int | None:
+        return replace(Chain(0, applied=10, resume=4, met=7), **changes).hint
+
+    assert hint() == 7
+    assert hint(told=7) is None
+    assert hint(told=6) == 7
+    assert hint(intent=Intent(10, 20, 4, 6)) is None, "the intent of the owner before is still to be repeated"
+    assert hint(pending=[block(10, 20)]) is None, "what is pending is not in ClickHouse"

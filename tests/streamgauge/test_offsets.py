@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -55,7 +56,8 @@ def dies_with_a_command(house: TestHouse, role: str) -> list[str]:
     process.start(house.environment())
     wait_for(lambda: not process.alive, 90, f"{role} to stop")
     assert process.exit_code == 1
-    [sentence] = [line for line in process.log_path.read_text().splitlines() if line.startswith("streamgauge: ")]
+    sentence = process.log_path.read_text().splitlines()[-1]
+    assert sentence.startswith("streamgauge: ")
     found = re.search(r"run: streamgauge (offsets set .+)$", sentence)
     assert found is not None, sentence
     return shlex.split(found[1])
@@ -90,8 +92,10 @@ def test_enrich_names_the_way_on_and_nothing_is_lost(house: TestHouse) -> None:
     house.roles["enrich"].stop()
     send_numbers(house, 15, 5)
     expire(house, house.topics.events, 18)
-    shown = streamgauge(house, "offsets")
-    assert (shown.returncode, "before the beginning" in shown.stdout) == (1, True)
+    shown = streamgauge(house, "offsets", "--json")
+    assert shown.returncode == 1, shown.stderr
+    [wrong] = [one for one in json.loads(shown.stdout) if one["state"] not in ("ok", "nothing committed")]
+    assert (wrong["role"], wrong["state"], wrong["low"]) == ("enrich", "before the beginning", 18)
     command = dies_with_a_command(house, "enrich")
     assert streamgauge(house, *command).returncode == 0
     house.start("enrich")

@@ -24,9 +24,11 @@ from sinks.outcomes import OutcomeReader
 from sinks.record_rows import Record
 from sinks.rejected import Place, Refused
 from streamgauge.cli import app
+from streamgauge.cli.rejected_options import place_at
 from streamgauge.rejected.advice import ADVICE
 from streamgauge.rejected.reading import readable
 from streamgauge.rejected.replay import obstacle
+from streamgauge.settings import load_settings
 from tests.support.blocks import NOON_US, enriched_table
 from tests.support.house import TestHouse, wait_for
 
@@ -257,6 +259,19 @@ def test_mistakes_are_told(words: Sequence[str]) -> None:
     result = CliRunner().invoke(app, ["rejected", *words])
     assert result.exit_code == 2
     assert "Error" in result.output
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [
+        ("3:1042", Place("usage.events", 3, 1042)),
+        ("3:1042:7", Place("usage.events", 3, 1042, 7)),
+        ("usage.events:3:1042", Place("usage.events", 3, 1042)),
+        ("usage.outcomes:0:0:0", Place("usage.outcomes", 0, 0, 0)),
+    ],
+)
+def test_positions_are_read(typed: str, place: Place) -> None:
+    assert place_at(load_settings(environment={}, use_local=False), typed) == place
 
 
 def test_an_outcome_is_refused_as_json_that_can_be_sent_again() -> None:

@@ -35,10 +35,11 @@ def strike(method: str, when: str, call: int) -> None:
         if when == "in" and arguments[0] != "commit":
             return original(self, *arguments, **more)
         left -= 1
-        if left == 0 and when != "after":
+        due = left == 0
+        if due and when != "after":
             os.kill(os.getpid(), signal.SIGKILL)
         answer = original(self, *arguments, **more)
-        if left == 0:
+        if due:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 

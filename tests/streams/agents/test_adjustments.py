@@ -122,7 +122,7 @@ def test_a_correction_of_a_period_that_has_ended_is_told_and_over() -> None:
     assert world.alerts() == [("warning", "firing", 0), ("warning", "resolved", 1)]
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.data())
 def test_each_correction_is_added_once_whatever_dies(data: st.DataObject) -> None:
     world = World()

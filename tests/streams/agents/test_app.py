@@ -27,7 +27,7 @@ from tests.streams.agents.samples import budget, budget_row, cell, idle, message
 
 NOON = us("2026-11-10T12:00:00+00:00")
 MINUTE = 60_000_000
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 class House:

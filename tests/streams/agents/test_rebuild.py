@@ -201,7 +201,7 @@ def run(adjusted_at: int, lost_at: int | None = None, low: int = 0) -> tuple[Wor
 MESSAGES = 13
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(st.data())
 def test_a_rebuilt_shard_goes_on_as_if_nothing_had_happened(data: st.DataObject) -> None:
     """Lost after any message, with any part of the tallies gone, and an adjustment at any time."""

@@ -136,11 +136,8 @@ def test_what_was_taken_out_of_totals_is_settled(ground: Ground) -> None:
     again = events(0, 5, 6).set_column(1, "src_offset", events(0, 40, 41)["src_offset"])
     again = again.set_column(3, "ingested_at", events(0, 40, 41)["ingested_at"])
     ground.range(0, 40, 41, again)
-    ground.tamper(
-        "INSERT INTO usage_adjustments (log, src_partition, src_offset, kind, calls, input_tokens, output_tokens, "
-        "cost_nanousd) "
-        f"VALUES ('{ground.log}', 0, 40, 'resend', -1, -105, -15, -6000)"
-    )
+    columns = "log, src_partition, src_offset, kind, calls, input_tokens, output_tokens, cost_nanousd"
+    ground.insert("usage_adjustments", columns, ground.log, 0, 40, "resend", -1, -105, -15, -6000)
     assert ground.findings() == []
 
 
@@ -148,16 +145,11 @@ def test_records_of_refused_events_are_counted(ground: Ground) -> None:
     ground.range(0, 40, 43, events(0, 40, 41), duplicates=0, rejected=2)
     (found,) = ground.findings()
     assert (found.kind, found.partition, found.first, found.events) == ("rejection_missing", 0, 40, 2)
+    columns = "log, topic, partition, offset, index, code"
     for offset in (41, 42, 41):
-        ground.tamper(
-            "INSERT INTO usage_rejected (log, topic, partition, offset, index, code, inserted_at) "
-            f"VALUES ('{ground.log}', '{ground.topics.events}', 0, {offset}, 0, 'bad_json', now())"
-        )
+        ground.insert("usage_rejected", columns, ground.log, ground.topics.events, 0, offset, 0, "bad_json")
     assert ground.findings() == []
-    ground.tamper(
-        "INSERT INTO usage_rejected (log, topic, partition, offset, index, code, inserted_at) "
-        f"VALUES ('{ground.log}', '{ground.topics.events}', 0, 42, 7, 'bad_json', now())"
-    )
+    ground.insert("usage_rejected", columns, ground.log, ground.topics.events, 0, 42, 7, "bad_json")
     assert [(one.kind, one.events) for one in ground.findings()] == [("rejection_surplus", 1)]
 
 

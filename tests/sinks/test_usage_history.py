@@ -1,0 +1,94 @@
+"""What ClickHouse tells agents that are rebuilt: each event once, below given offsets, resends put back."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from sinks.database import Database
+from sinks.record_rows import ADJUSTMENTS
+from sinks.usage_history import ClickHouseHistory
+from tests.support.blocks import NOON_US, default_of, enriched_table
+
+LOG = "cluster/topic"
+MINUTE = 60_000_000
+
+
+def put(database: Database, table: pa.Table, log: str = LOG) -> None:
+    database.insert("usage_events_raw", table.append_column("log", pa.array([log] * table.num_rows)))
+
+
+def ledger(database: Database, partition: int, first: int, after: int) -> None:
+    database.command(
+        "INSERT INTO usage_ledger (log, partition, first, next, read, enriched) VALUES "
+        "({log:String}, {partition:Int32}, {first:Int64}, {next:Int64}, 1, 1)",
+        {"log": LOG, "partition": partition, "first": first, "next": after},
+    )
+
+
+def test_the_chain_says_how_far_it_reaches(database: Database) -> None:
+    history = ClickHouseHistory(lambda: database, LOG)
+    assert history.reaches(0) == 0
+    ledger(database, 0, 0, 10)
+    ledger(database, 0, 10, 25)
+    ledger(database, 0, 30, 40)
+    assert history.reaches(0) == 25
+
+
+def test_events_below_the_offsets_are_summed_once_by_team_and_window(database: Database) -> None:
+    history = ClickHouseHistory(lambda: database, LOG)
+    calls = enriched_table(4, occurred_at=[NOON_US, NOON_US, NOON_US + MINUTE, NOON_US], cost_nanousd=[1, 2, 4, 8])
+    put(database, calls)
+    put(database, calls)
+    put(database, enriched_table(2, partition=1, team_id=None, cost_nanousd=16))
+    put(database, enriched_table(1, partition=0, first=9, cost_nanousd=32), log="another/life")
+    found = history.team_sums("minute", 0, {0: 3, 1: 1})
+    noon = NOON_US // MINUTE
+    rows = {(row["team_id"], row["window"] - noon): (row["calls"], row["cost_nanousd"]) for row in found.to_pylist()}
+    assert rows == {("payments", 0): (2, 3), ("payments", 1): (1, 4), (None, 0): (1, 16)}
+    (month,) = history.team_sums("month", 0, {0: 3}).to_pylist()
+    assert (month["window"], month["cost_nanousd"]) == ((2026 - 1970) * 12 + 2, 7)
+    assert history.team_sums("day", NOON_US // 86_400_000_000 + 1, {0: 3}).num_rows == 0
+
+
+def test_a_budget_sums_what_its_scope_matches_by_quarter(database: Database) -> None:
+    history = ClickHouseHistory(lambda: database, LOG)
+    put(database, enriched_table(3, stage="production", cost_nanousd=5, input_tokens=7, output_tokens=1))
+    put(database, enriched_table(2, partition=1, stage="exploratory", cost_nanousd=100))
+    found = history.budget_sums({"team_id": "payments", "stage": "production"}, 0, {0: 2, 1: 9})
+    assert found.to_pylist() == [
+        {
+            "minute": NOON_US // MINUTE // 15 * 15,
+            "calls": 2,
+            "tokens": 16,
+            "cost_nanousd": 10,
+            "provisional_nanousd": 0,
+        }
+    ]
+
+
+def test_a_resend_that_was_taken_back_is_put_back_for_those_who_add_adjustments(database: Database) -> None:
+    history = ClickHouseHistory(lambda: database, LOG)
+    put(database, enriched_table(1, cost_nanousd=5))
+    given = {
+        "log": LOG,
+        "src_offset": 4,
+        "booked_at": NOON_US,
+        "team_id": "payments",
+        "calls": -1,
+        "cost_nanousd": -5,
+        "kind": "resend",
+        "adjustment_id": "a",
+    }
+    columns = [
+        pa.array([given[field.name]], field.type)
+        if field.name in given
+        else default_of(field, 1)
+        if not pa.types.is_timestamp(field.type)
+        else pa.array([NOON_US], field.type)
+        for field in ADJUSTMENTS
+    ]
+    database.insert("usage_adjustments", pa.Table.from_arrays(columns, schema=ADJUSTMENTS))
+    (before,) = history.team_sums("day", 0, {0: 5}).to_pylist()
+    assert (before["calls"], before["cost_nanousd"]) == (2, 10)
+    (earlier,) = history.team_sums("day", 0, {0: 4}).to_pylist()
+    assert (earlier["calls"], earlier["cost_nanousd"]) == (1, 5)
