@@ -39,7 +39,7 @@ crash: setup ## Kill and stall roles, Kafka and ClickHouse, 200 times and more; 
 	$(BIN)/python -m tests.crash $(ARGS)
 
 fuzz: setup ## Spoil a million messages and hand them to every decoder; prints its seed
-	$(BIN)/python -m tests.fuzz --inputs 1000000
+	$(BIN)/python -m tests.fuzz --inputs 1150000
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check .

@@ -118,10 +118,8 @@ def _zombies(stage: Stage, dice: Dice) -> list[Program]:
     programs = []
     for role in ROLES:
         rng = dice.named(role)
-        stalls = [
-            Strike(POINTS[f"{role}: {name}"], rng.randint(2, 4), signal.SIGSTOP)
-            for name in _STALLS[role][: dice.times(4)]
-        ]
+        points = [POINTS[f"{role}: {name}"] for name in _STALLS[role][: dice.times(4)]]
+        stalls = [Strike(point, 1 if point.once else rng.randint(2, 4), signal.SIGSTOP) for point in points]
         strikes = [*stalls, *[None] * dice.times(3)]
         crew = stage.crews[role]
         programs.append(stalled(stage, crew, crew.slot(1), rng, strikes, f"{role} stalled, another takes over"))

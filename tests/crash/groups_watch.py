@@ -40,7 +40,8 @@ class GroupWatch:
     """Asks the broker. A broker that is away gives no answer: None."""
 
     def __init__(self, connection: KafkaConnection) -> None:
-        self._admin = AdminClient(connection.librdkafka() | {"log_level": 2})
+        self._connection = connection
+        self._admin = self._client()
         self._known: dict[str, tuple[float, Membership | None]] = {}
 
     def membership(self, group: str) -> Membership | None:
@@ -50,10 +51,15 @@ class GroupWatch:
             self._known[group] = time.monotonic(), known
         return known
 
+    def _client(self) -> AdminClient:
+        return AdminClient(self._connection.librdkafka() | {"log_level": 2})
+
     def _asked(self, group: str) -> Membership | None:
         try:
-            found = self._admin.describe_consumer_groups([group], request_timeout=3.0)[group].result(4.0)
+            found = self._admin.describe_consumer_groups([group], request_timeout=2.0)[group].result(3.0)
         except (KafkaException, TimeoutError):
+            # A client that has seen its broker die may look for the coordinator for minutes: a new one does not.
+            self._admin = self._client()
             return None
         given = sum(len(member.assignment.topic_partitions) for member in found.members if member.assignment)
         return Membership(found.state == ConsumerGroupState.STABLE, len(found.members), given)

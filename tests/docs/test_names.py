@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -90,11 +91,24 @@ def test_settings_exist(page: Page) -> None:
     sections = "|".join(Settings.model_fields)
     dotted = {code for code in page.code() if re.fullmatch(rf"({sections})(\.[a-z_0-9]+)+(\.\*)?", code)}
     missing = {code for code in dotted if tuple(code.removesuffix(".*").split(".")) not in known}
-    # A file of that name may be meant, as in `sink.py`.
+    # A line of the log may be meant, as `kafka.waiting`, or a file, as `sink.py`.
+    missing -= _log_events()
     missing = {code for code in missing if not code.endswith((".py", ".md", ".sql"))}
     assert not missing, f"{page}: {sorted(missing)} are no settings"
     for name in set(re.findall(rf"\bSTREAMGAUGE_((?:{sections.upper()})__[A-Z_]+)\b", page.text)):
         assert tuple(name.lower().split("__")) in known, f"{page}: STREAMGAUGE_{name} is no setting"
+
+
+@cache
+def _log_events() -> frozenset[str]:
+    """Names of the lines that the roles log."""
+    code = [
+        path.read_text()
+        for room in ("streams", "sinks", "runtime", "streamgauge")
+        for path in (ROOT / room).rglob("*.py")
+    ]
+    form = r"(?:log\.[a-z]+|begin)\(\s*\"([a-z_]+\.[a-z_]+)\""
+    return frozenset(name for text in code for name in re.findall(form, text))
 
 
 @pytest.mark.parametrize(("name", "marker", "make"), BLOCKS, ids=[marker for _, marker, _ in BLOCKS])
