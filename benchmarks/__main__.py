@@ -8,6 +8,7 @@ import sys
 COMMANDS = (
     ("benchmarks.bench_prices",),
     ("benchmarks.bench_enrich",),
+    ("benchmarks.bench_dedupe", "--ids", "1000000"),
     ("benchmarks.bench_poison",),
     ("benchmarks.bench_roles", "--events", "200000"),
 )

@@ -8,6 +8,8 @@ from typing import Literal
 
 import structlog
 
+from runtime.log_limit import LogLimit
+
 LogForm = Literal["json", "text"]
 
 
@@ -36,5 +38,9 @@ def configure_logs(level: str = "INFO", form: LogForm = "json", role: str | None
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+    # Client libraries log this way; our own lines do not.
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(limit, LogLimit) for limit in handler.filters):
+            handler.addFilter(LogLimit())
     if role is not None:
         structlog.contextvars.bind_contextvars(role=role)

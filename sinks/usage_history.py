@@ -6,13 +6,18 @@ Honours the agents' Protocol `UsageHistory` by shape, without importing it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import pyarrow as pa
 
+from runtime.clock import Clock, SystemClock
 from schemas.tallies import CELL_DIMENSIONS
 from sinks.database import Database, read_sql
 from sinks.ledger import chain_end
+from sinks.reconcile.asking import ask
+from sinks.reconcile.gaps import find_gaps
+from sinks.reconcile.scope import LogScope, kept_since_us, scopes
 
 _WINDOW_US: Final = {"minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000, "month": 0}
 _MEASURES: Final = (
@@ -33,8 +38,8 @@ _BUDGET: Final = pa.schema(
 class ClickHouseHistory:
     """`log`: identity of the log that the offsets count in. Connects at the first question. Not thread-safe."""
 
-    def __init__(self, open_database: Callable[[], Database], log: str) -> None:
-        self._open, self._log = open_database, log
+    def __init__(self, open_database: Callable[[], Database], log: str, clock: Clock | None = None) -> None:
+        self._open, self._log, self._clock = open_database, log, clock or SystemClock()
         self._database: Database | None = None
 
     @property
@@ -68,6 +73,36 @@ class ClickHouseHistory:
             read_sql("history_budget.sql"), self._bounds(before, first_minute * _WINDOW_US["minute"]) | scope
         )
         return _table(rows, _BUDGET)
+
+    def uneven(self, before: Mapping[int, int]) -> list[tuple[int, int, int, int]]:
+        """Ranges whose rows are not as many as the ledger and the corrections say, as far back as rows are kept:
+        partition, first, next and how many stand too much (negative: too few, as after a resend).
+        """
+        since_us = kept_since_us(self._asked, self._clock.now_us(), "usage_events_raw", "usage_ledger")
+        found = []
+        for scope in scopes(self._asked, since_us):
+            cut = tuple(
+                replace(stretch, next=min(stretch.next, before[stretch.partition]))
+                for stretch in scope.stretches
+                if stretch.first < before.get(stretch.partition, 0)
+            )
+            if scope.log != self._log or not cut:
+                continue
+            below = LogScope(scope.log, cut, scope.whole)
+            times = below.times()
+            met = [] if times is None else ask(self._asked, "row_hours", **below.places(), **times)
+            gaps = find_gaps(self._asked, below, sorted({row[1] for row in met}))
+            found += [
+                (gap.place.partition, gap.place.first, gap.place.next, gap.difference.rows)
+                for gap in gaps
+                if gap.difference.rows
+            ]
+        return found
+
+    def refused(self, before: Mapping[int, int]) -> tuple[int, int]:
+        """How many accepted events ClickHouse refused for good, and their cost in nano-USD: no sum here has them."""
+        ((events, cost),) = self._asked.query(read_sql("history_refused.sql"), self._bounds(before, 0))
+        return int(events), int(cost)
 
     def _bounds(self, before: Mapping[int, int], since_us: int) -> dict[str, Any]:
         return {

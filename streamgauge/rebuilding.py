@@ -47,6 +47,9 @@ class PartitionReport:
             "budgets": self.rebuilt.budgets,
             "missing_alerts": [alert.model_dump(mode="json") for alert in self.rebuilt.settlement.alerts],
             "history_before": {str(partition): first for partition, first in self.rebuilt.before.items()},
+            "history_uneven_events": self.rebuilt.uneven,
+            "history_refused_events": self.rebuilt.refused[0],
+            "history_refused_nanousd": self.rebuilt.refused[1],
         }
 
     def as_row(self) -> tuple[str, ...]:
@@ -68,9 +71,12 @@ def rebuild_agents(
     dry_run: bool = False,
     every: bool = False,
     without_history: bool = False,
+    accept_differences: bool = False,
     progress: Progress | None = None,
 ) -> list[PartitionReport]:
-    """Rebuild what is damaged, or with `every` all. Raises GroupInUse while an agent runs, HistoryMissing."""
+    """Rebuild what is damaged, or with `every` all. Raises GroupInUse while an agent runs, HistoryMissing,
+    HistoryUneven.
+    """
     from runtime.log_identity import log_identity
     from sinks.database import Database
     from sinks.usage_history import ClickHouseHistory
@@ -86,7 +92,14 @@ def rebuild_agents(
         history = ClickHouseHistory(lambda: Database.open(target), log_identity(connection, topics.events))
     try:
         return rebuild_partitions(
-            agents_config(settings), connection, topics, history, dry_run=dry_run, every=every, progress=progress
+            agents_config(settings),
+            connection,
+            topics,
+            history,
+            dry_run=dry_run,
+            every=every,
+            accept_differences=accept_differences,
+            progress=progress,
         )
     finally:
         if history is not None:
@@ -101,6 +114,7 @@ def rebuild_partitions(
     *,
     dry_run: bool = False,
     every: bool = False,
+    accept_differences: bool = False,
     progress: Progress | None = None,
 ) -> list[PartitionReport]:
     """1 nobody else is at work; 2 read what was told; per partition: 3 take it over, 4 rebuild, 5 write.
@@ -136,6 +150,7 @@ def rebuild_partitions(
         _control(connection, topics),
         SystemClock(),
         tell,
+        accept_differences=accept_differences,
     )
     reports: list[PartitionReport] = []
     for partition in range(topics.tally_partitions):

@@ -35,6 +35,13 @@ def command(
             help="Do not ask ClickHouse for what lies before the retained tallies: budgets stay unknown for it.",
         ),
     ] = False,
+    accept_differences: Annotated[
+        bool,
+        typer.Option(
+            "--accept-differences",
+            help="Go on where ClickHouse and its ledger differ in what `reconcile --correct` could not mend.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Restore totals, budgets and alert state of the agents.
@@ -49,7 +56,12 @@ def command(
     settings = settings_of(context)
     with counting("tally messages", quiet=json) as progress:
         reports = rebuild_agents(
-            settings, dry_run=dry_run, every=every, without_history=without_history, progress=progress
+            settings,
+            dry_run=dry_run,
+            every=every,
+            without_history=without_history,
+            accept_differences=accept_differences,
+            progress=progress,
         )
     if json:
         emit_json([report.as_json() for report in reports])
@@ -75,5 +87,25 @@ def _tell(reports: list[PartitionReport], dry_run: bool) -> None:
         ),
         [report.as_row() for report in reports],
     )
+    for warning in warnings(reports):
+        typer.echo(warning, err=True)
     done = "would be rebuilt" if dry_run else "rebuilt"
     typer.echo(f"{len(reports)} partitions {done}." + ("" if dry_run else " Start the agents again."))
+
+
+def warnings(reports: list[PartitionReport]) -> list[str]:
+    """What the rebuilt totals lack. Every partition asks about the same events, up to offsets that differ a little."""
+    said = []
+    events, nanousd = max(report.rebuilt.refused for report in reports)
+    if events:
+        said.append(
+            f"Warning: ClickHouse had refused {events:,} events ({nanousd / 10**9:,.2f} USD) of those it answered for: "
+            "the agents had counted them, the rebuilt totals have not. `streamgauge rejected list --code refused_by_clickhouse` names them."
+        )
+    uneven = max(report.rebuilt.uneven for report in reports)
+    if uneven:
+        said.append(
+            f"Warning: ClickHouse is off by {uneven:,} events, which was accepted: do not correct them any more, the "
+            "agents would take them away twice."
+        )
+    return said

@@ -207,7 +207,7 @@ class SinkSettings(Section):
     accept_gaps: bool = Field(False, description="Go on behind what Kafka no longer holds; for one start.")
     reread: bool = Field(
         False,
-        description="Read `usage.enriched` from its beginning where the ledger's place is behind its end; for one start.",
+        description="Read `usage.enriched` from its start where the ledger's place is behind its end; for one start.",
     )
     refuse_limit_rows: int = Field(
         100, ge=0, description="Rows that ClickHouse may refuse in one insert, or in a row, before the sink stops."

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -26,9 +26,6 @@ from streams.agents.windows import TeamWindow
 
 _log = structlog.get_logger("agents")
 T = TypeVar("T")
-
-#: While a settlement takes longer than this, its shard takes no more messages.
-_LONGEST_SETTLE_S: Final = 20.0
 
 
 class _Held:
@@ -102,7 +99,8 @@ class Custody:
         if held is None:
             return
         await held.ready.wait()
-        if not held.settled.is_set() and asyncio.get_running_loop().time() - held.began > _LONGEST_SETTLE_S:
+        took_s = asyncio.get_running_loop().time() - held.began
+        if not held.settled.is_set() and took_s > self._config.longest_settle_s:
             # Taking no more lets the group's offsets stand still, which is what health looks at.
             await held.settled.wait()
         async with held.lock:

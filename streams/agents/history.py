@@ -34,3 +34,12 @@ class UsageHistory(Protocol):
         """What matches all selectors (a tally column and its value), from event minute `first_minute` on: `minute` (of
         the quarter of an hour), `calls`, `tokens`, `cost_nanousd`, `provisional_nanousd` (int64).
         """
+
+    def uneven(self, before: Before) -> list[tuple[int, int, int, int]]:
+        """Where the history does not hold exactly what was accepted, less what corrections took back: input partition,
+        first, next, and by how many events (below zero: too few). Above all resends that nobody has corrected yet: a
+        correction that comes later would take away what this history has counted once.
+        """
+
+    def refused(self, before: Before) -> tuple[int, int]:
+        """Accepted events that the history could not take, and their cost in nano-USD: they are in none of the sums."""

@@ -16,6 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from runtime.connection import KafkaConnection
 from runtime.health import Health
+from runtime.log_limit import Repeats
 from runtime.watermarks import is_transient, log_bounds
 from schemas.positions import Headers
 from schemas.topics import Topics
@@ -50,6 +51,7 @@ class KafkaStateStore:
         self._health = health
         self._stopping = stopping
         self._producer: Producer | None = None
+        self._reports = Repeats()
 
     def open(self) -> Mapping[str, bytes]:
         """1 shut out the owner before, which also ends what it left open; 2 read the partition to its end.
@@ -69,8 +71,12 @@ class KafkaStateStore:
         return self.read()  # 2
 
     def _noticed(self, error: KafkaError) -> None:
-        """librdkafka's own reports; what fails a transaction is raised there as well."""
-        _log.warning("agents.kafka", partition=self._partition, error=error.str())
+        """librdkafka's own reports; what fails a transaction is raised there as well. They come in heaps, at the next
+        call.
+        """
+        held = self._reports.due(error.code())
+        if held is not None:
+            _log.warning("agents.kafka", partition=self._partition, error=error.str(), held_back=held)
 
     def read(self) -> dict[str, bytes]:
         """Every record that stands, by key, without taking ownership."""

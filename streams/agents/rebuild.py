@@ -2,7 +2,7 @@
 transaction.
 
 1. find where the retained tallies begin, for each input partition;
-2. take what lies before that from history, and every adjustment;
+2. take what lies before that from history, which must hold each event once, and every adjustment;
 3. fold the retained tallies up to where budgets were last told of, judging nothing: what came of it was told;
 4. remember what was told: crossings, episodes, statuses;
 5. fold and judge the rest as any worker would: what comes of it was never told;
@@ -50,6 +50,10 @@ class HistoryMissing(RuntimeError):
     """What lies before the retained tallies cannot be had. The message says of which offsets, and what to do."""
 
 
+class HistoryUneven(RuntimeError):
+    """History does not hold what was counted: a later correction would make the totals wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retained:
     """Where the retained tallies begin: `low` in their log, `firsts` by input partition, and the least watermark."""
@@ -61,7 +65,10 @@ class Retained:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """One shard. `before` is what history was asked for; `messages` were folded from the log."""
+    """One shard. `before` is what history was asked for; `messages` were folded from the log. `uneven`: events by which
+    history is off, where that was accepted; `refused`: accepted events that history could not take, and their cost in
+    nano-USD, which agents had counted and now have not.
+    """
 
     partition: int
     before: Mapping[int, int]
@@ -70,6 +77,8 @@ class Rebuilt:
     budgets: int
     next_offset: int
     settlement: Settlement
+    uneven: int = 0
+    refused: tuple[int, int] = (0, 0)
 
 
 class Rebuilder:
@@ -86,10 +95,13 @@ class Rebuilder:
         control: ControlSnapshot,
         clock: Clock,
         tell: Callable[[int], None] = lambda _: None,
+        *,
+        accept_differences: bool = False,
     ) -> None:
         self._config, self._counts, self._log, self._adjustments = config, counts, log, adjustments
         self._history, self._standing, self._control, self._clock = history, standing, control, clock
         self._tell = tell
+        self._accept_differences = accept_differences
 
     def damage(self, partition: int, records: Mapping[str, bytes]) -> str | None:
         """Why the partition has to be rebuilt; None when an agent could go on from these records."""
@@ -110,13 +122,16 @@ class Rebuilder:
         return None
 
     def rebuild(self, partition: int, records: Mapping[str, bytes]) -> Rebuilt:
-        """`records` are those that stand in usage.state now. Raises HistoryMissing."""
+        """`records` are those that stand in usage.state now. Raises HistoryMissing and HistoryUneven."""
         shard = Shard(partition, self._counts, self._config)
         retained = self._retained(partition)  # 1
         before = self._before(retained)
         shard.begin(retained.low)
+        uneven, refused = 0, (0, 0)
         if before:
             self._add_history(shard, before, retained.watermark_us)  # 2
+            # Afterwards, so that a row which was replaced meanwhile is noticed.
+            uneven, refused = self._differences(before)
             shard.chain.applied.update(before)
         whole = bool(before) or not self._asked(retained)
         shard.adjust(self._adjustments.read(0, partition))
@@ -148,6 +163,8 @@ class Rebuilder:
             len(standing.statuses),
             shard.chain.next_offset,
             Settlement(missing, settlement.statuses, (*retired, *settlement.records)),
+            uneven,
+            refused,
         )
 
     def _retained(self, partition: int) -> Retained:
@@ -186,6 +203,22 @@ class Rebuilder:
                 "then budgets stay unknown for the periods that were cut"
             )
         return {partition: first for partition, first in before.items() if first > 0}
+
+    def _differences(self, before: Mapping[int, int]) -> tuple[int, tuple[int, int]]:
+        """Events by which history is off, and what it refused. HistoryUneven unless that is accepted."""
+        assert self._history is not None
+        found = self._history.uneven(before)
+        events = sum(abs(count) for *_, count in found)
+        if found and not self._accept_differences:
+            named = "; ".join(f"partition {p}, offsets {first} to {after}: {n:+d}" for p, first, after, n in found[:5])
+            more = f"; and {len(found) - 5:,} more ranges" if len(found) > 5 else ""
+            raise HistoryUneven(
+                f"ClickHouse does not hold what was counted before the retained tallies, by {events:,} events "
+                f"({named}{more}). A resend that is corrected later would be taken away although it counted once here. "
+                "Run `streamgauge reconcile --correct` first, then this again. What it leaves can never be corrected: "
+                "take it as it is with --accept-differences"
+            )
+        return events, self._history.refused(before)
 
     def _add_history(self, shard: Shard, before: Mapping[int, int], watermark_us: int | None) -> None:
         assert self._history is not None

@@ -4,7 +4,7 @@ result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ import pyarrow as pa
 from schemas.positions import LedgerRow, SourceRange
 from schemas.rejections import Rejection
 from streams.enrich.dedupe import Fingerprints, Window
+from streams.enrich.groups import Index
 from streams.enrich.source_rows import SourceRows
 from streams.enrich.tally import Tallies
 
@@ -23,7 +24,7 @@ class SourceBatch:
 
     `ranges` names each partition once, with the offsets [first, next) that its messages cover. `control`: position of
     the control log that a predecessor began this batch by; None: the newest. `stopped`: the predecessor was stopped by
-    what this batch refuses (see `streams.enrich.reject_limit`).
+    what this batch refuses (see `streams.enrich.reject_limit`). `unkeyed`: places of the messages without a key.
     """
 
     values: list[bytes | None]
@@ -31,7 +32,7 @@ class SourceBatch:
     offset: npt.NDArray[np.int64]
     append_us: npt.NDArray[np.int64]
     ranges: tuple[SourceRange, ...]
-    unkeyed: int = 0
+    unkeyed: Index = field(default_factory=lambda: np.zeros(0, np.intp))
     control: int | None = None
     stopped: bool = False
 
@@ -76,3 +77,4 @@ class BatchResult:
     unpriced: int = 0
     conflicts: int = 0
     unknown_fields: int = 0
+    unkeyed: int = 0

@@ -1,9 +1,9 @@
 """In: offsets to commit for the group. Out: the broker's answer: accepted, refused (PartitionsLost), or waited for.
 
 The client's synchronous commit does not come back while the group's coordinator is away, so it is called in a thread of
-its own: the loop stays able to say why it waits, and to end when it is told to. Within a rebalance callback it is
-called in place: from another thread it would never come back there. A call that was not answered is left behind only by
-a process that ends: answered later, under a new generation, it could move an offset backwards.
+its own: the loop stays able to say why it waits, and to end when it is told to. Within a rebalance callback nothing is
+committed: the client may hold the commit back until the callback is over. A call that was not answered is left behind
+only by a process that ends: answered later, under a new generation, it could move an offset backwards.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Commits:
         self._consumer = consumer
         self._patience = patience
 
-    def write(self, offsets: list[TopicPartition], wait_s: float | None = None, *, in_callback: bool = False) -> None:
-        """Commit. Raises PartitionsLost; KafkaException for an error that stays longer than `wait_s`; Stopping, when
-        told to stop in an outage.
+    def write(self, offsets: list[TopicPartition], wait_s: float | None = None) -> None:
+        """Commit. Raises PartitionsLost; KafkaException for an error or a silence that stays longer than `wait_s` (of
+        a process that ends); Stopping, when told to stop in an outage.
         """
         wait = self._patience.begin("commit.waiting")
         while True:
-            error = self._ask_here(offsets) if in_callback else self._ask(offsets, wait)
+            error = self._ask(offsets, wait, wait_s)
             if error is None:
                 return
             if error.code() in _LOST:
@@ -64,7 +64,7 @@ class Commits:
             return refused
         return next((one.error for one in answers or [] if one.error is not None), None)
 
-    def _ask(self, offsets: list[TopicPartition], wait: Wait) -> KafkaError | None:
+    def _ask(self, offsets: list[TopicPartition], wait: Wait, wait_s: float | None) -> KafkaError | None:
         """One attempt: what the broker or the client objects."""
         answered = threading.Event()
         objections: list[KafkaError | BaseException] = []
@@ -81,6 +81,8 @@ class Commits:
         threading.Thread(target=commit, name="commit", daemon=True).start()
         asked_at = wait.waited_s
         while not answered.wait(0.5):
+            if wait_s is not None and wait.waited_s > wait_s:
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the group's coordinator does not answer"))
             if wait.waited_s - asked_at > _BUSY_S:
                 wait.going_on("the group's coordinator does not answer")
         objection = objections[0] if objections else None

@@ -36,7 +36,7 @@ class Fingerprints:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Fingerprints:
+    def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> Fingerprints:
         return Fingerprints(self.ids[rows], self.notes[rows])
 
 
@@ -78,10 +78,8 @@ class Window:
         nothing.
         """
         verdicts = np.zeros(len(batch), np.int8)
-        order = np.argsort(batch.ids, kind="stable")
+        order, repeats = _by_id(batch.ids)
         ids, notes = batch.ids[order], batch.notes[order]
-        repeats = np.zeros(len(batch), bool)
-        repeats[1:] = ids[1:] == ids[:-1]
         known = np.zeros(len(batch), bool)
         known_notes = np.zeros(len(batch), np.uint64)
         for segment in self._segments:
@@ -112,9 +110,12 @@ class Window:
         self._segments.append(_sorted(accepted))
         while len(self._segments) > 1 and len(self._segments[-2]) < 2 * len(self._segments[-1]):
             newer, older = self._segments.pop(), self._segments.pop()
-            self._segments.append(self._merged([older, newer]))
+            self._segments.append(_merged(self._without_expired(older), newer))
         if len(self) > self._drop_above:
-            self._segments = [self._merged(self._segments)]
+            merged = self._without_expired(self._segments.pop())
+            while self._segments:
+                merged = _merged(self._without_expired(self._segments.pop()), merged)
+            self._segments = [merged]
             self._drop_above = max(self._max_ids, len(self)) * 5 // 4
 
     def horizon_minutes_held(self) -> int:
@@ -175,13 +176,10 @@ class Window:
             floor = minute
         return floor
 
-    def _merged(self, parts: list[Fingerprints]) -> Fingerprints:
-        """One segment of several, oldest first, without what can never count again."""
-        rows = Fingerprints(
-            np.concatenate([part.ids for part in parts]), np.concatenate([part.notes for part in parts])
-        )
-        newest = np.full(1, self._newest or 0, np.uint64)
-        return _sorted(rows.take(self._counts_for(rows.notes, newest)))
+    def _without_expired(self, segment: Fingerprints) -> Fingerprints:
+        """A segment without what can never count again."""
+        counts = self._counts_for(segment.notes, np.full(1, self._newest or 0, np.uint64))
+        return segment if counts.all() else segment.take(counts)
 
 
 def _age(later: int, earlier: int) -> int:
@@ -195,8 +193,40 @@ def _same_content(left: Hashes, right: Hashes) -> npt.NDArray[np.bool_]:
 
 def _sorted(rows: Fingerprints) -> Fingerprints:
     """By id; of equal ids only the last is kept: an id that was accepted again had expired before."""
-    order = np.argsort(rows.ids, kind="stable")
-    ids, notes = rows.ids[order], rows.notes[order]
-    last = np.ones(len(ids), bool)
-    last[:-1] = ids[1:] != ids[:-1]
-    return Fingerprints(ids, notes) if last.all() else Fingerprints(ids[last], notes[last])
+    order, repeats = _by_id(rows.ids)
+    if repeats.any():
+        order = order[~np.append(repeats[1:], False)]
+    return rows.take(order)
+
+
+def _by_id(ids: Hashes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
+    """The rows in the order of their ids, equal ones as they came; and which of these repeat the id before."""
+    order = np.argsort(ids)
+    repeats = np.zeros(len(ids), bool)
+    repeats[1:] = ids[order[1:]] == ids[order[:-1]]
+    # The quick sort mixes equal ids up; few batches have any.
+    return (np.argsort(ids, kind="stable") if repeats.any() else order), repeats
+
+
+def _merged(older: Fingerprints, newer: Fingerprints) -> Fingerprints:
+    """One segment of two; of an id in both, the newer note."""
+    if len(older) == 0 or len(newer) == 0:
+        return older if len(newer) == 0 else newer
+    places = np.searchsorted(older.ids, newer.ids)
+    again = older.ids[np.minimum(places, len(older) - 1)] == newer.ids
+    if again.any():
+        left = np.ones(len(older), bool)
+        left[places[again]] = False
+        return _merged(older.take(left), newer)
+    places += np.arange(len(newer))
+    from_older = np.ones(len(older) + len(newer), bool)
+    from_older[places] = False
+    return Fingerprints(
+        _woven(older.ids, newer.ids, from_older, places), _woven(older.notes, newer.notes, from_older, places)
+    )
+
+
+def _woven(older: Hashes, newer: Hashes, from_older: npt.NDArray[np.bool_], places: npt.NDArray[np.intp]) -> Hashes:
+    out = np.empty(len(from_older), np.uint64)
+    out[from_older], out[places] = older, newer
+    return out

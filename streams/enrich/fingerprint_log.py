@@ -1,8 +1,8 @@
 """In: the fingerprint log of one input partition. Out: its dedupe window and watermark, as they were at a committed
 offset.
 
-One record a batch: the packed hashes of the events that it accepted, headed with its range and mark. A repeat of a
-batch writes an equal record again, so records are taken once per range.
+One record a batch, or several parts of one: the packed hashes of the events that it accepted, headed with its range and
+mark. A repeat of a batch writes equal records again, so records are taken once per range.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from confluent_kafka import OFFSET_END, Consumer, TopicPartition
 
 from runtime.connection import KafkaConnection
 from runtime.watermarks import log_bounds
-from schemas.positions import Mark, SourceRange, read_mark, read_range, read_version
+from schemas.arrow_ipc import MAX_VALUE_BYTES
+from schemas.positions import Mark, PositionError, SourceRange, read_mark, read_range, read_version
 from streams.enrich.dedupe import Fingerprints, Window
 from streams.enrich.partition_log import ANSWER_S, read_on
 from streams.enrich.patience import Patience
@@ -24,6 +25,8 @@ from streams.enrich.patience import Patience
 _SLACK_US: Final = 3_600_000_000
 #: Ids that are taken into a window at once: each taking in sorts and merges.
 _AT_ONCE: Final = 500_000
+#: Ids in one record.
+_MOST_IDS: Final = MAX_VALUE_BYTES // 16
 
 
 class FingerprintsMissing(RuntimeError):
@@ -47,15 +50,37 @@ class Restored:
 
 @dataclass(slots=True)
 class _Fold:
-    """The log read from one place on; `at` is where the newest record taken ends (-1: none was)."""
+    """The log read from one place on; `newest` is the range of the newest record taken, and `mark` what it says."""
 
     window: Window
-    at: int = -1
+    newest: SourceRange | None = None
     mark: Mark | None = None
+    parts: list[Fingerprints] = field(default_factory=list)
     begun: SourceRange | None = None
     begun_control: int | None = None
     waiting: list[Fingerprints] = field(default_factory=list)
     waiting_ids: int = 0
+
+    @property
+    def at(self) -> int:
+        """Where the newest record taken ends; -1: none was."""
+        return -1 if self.newest is None else self.newest.next
+
+    def take(self, source_range: SourceRange, rows: Fingerprints) -> bool:
+        """Take one part in. True: its range is complete. A copy that starts again from part 0 replaces unfinished parts
+        before it.
+        """
+        if source_range.part == 0:
+            self.parts = []
+        if source_range.part != len(self.parts):
+            return False
+        self.parts.append(rows)
+        if len(self.parts) < source_range.parts:
+            return False
+        for one in self.parts:
+            self.add(one)
+        self.newest, self.parts = source_range, []
+        return True
 
     def add(self, rows: Fingerprints) -> None:
         self.waiting.append(rows)
@@ -76,8 +101,21 @@ def fingerprint_value(rows: Fingerprints) -> bytes:
     return rows.ids.astype("<u8").tobytes() + rows.notes.astype("<u8").tobytes()
 
 
-def read_fingerprints(value: bytes | None) -> Fingerprints:
-    words = np.frombuffer(value or b"", "<u8").astype(np.uint64)
+def fingerprint_values(rows: Fingerprints) -> list[bytes]:
+    """The values of as many records as brokers accept; at least one."""
+    return [
+        fingerprint_value(rows.take(slice(first, first + _MOST_IDS))) for first in range(0, len(rows) or 1, _MOST_IDS)
+    ]
+
+
+def read_fingerprints(value: bytes | None, where: str = "a fingerprint record") -> Fingerprints:
+    """The hashes of one record. Raises PositionError, with `where` it stands, for what enrich does not write."""
+    if len(value or b"") % 16:
+        raise PositionError(
+            f"{where}: a value of {len(value or b'')} bytes is no list of fingerprints of sixteen bytes each: it was "
+            "not written by enrich"
+        )
+    words = np.frombuffer(value or b"", "<u8").astype(np.uint64, copy=False)
     return Fingerprints(words[: len(words) // 2], words[len(words) // 2 :])
 
 
@@ -132,10 +170,10 @@ class FingerprintLog:
         """What holds where nothing within the horizon can have been enriched before."""
         return Restored(Window(self.horizon_us, self._max_ids))
 
-    def newest_end(self, partition: int) -> int | None:
-        """Where the newest range in the log ends; None for an empty log."""
-        at = self._fold(partition, 2**63 - 1, None).at
-        return None if at < 0 else at
+    def newest(self, partition: int) -> tuple[SourceRange, Mark] | None:
+        """The newest range in the log, and what was said of it; None for an empty log."""
+        fold = self._fold(partition, 2**63 - 1, None)
+        return None if fold.newest is None or fold.mark is None else (fold.newest, fold.mark)
 
     def _fold(self, partition: int, committed: int, since_us: int | None) -> _Fold:
         """Take the records from broker time `since_us` on (None: all that is kept) that end by `committed`."""
@@ -152,8 +190,9 @@ class FingerprintLog:
                 fold.begun, fold.begun_control = source_range, read_mark(headers).control
             if source_range.next > committed or source_range.next <= fold.at:
                 continue
-            fold.at, newest = source_range.next, headers
-            fold.add(read_fingerprints(message.value()))
+            where = f"{self._topic}[{partition}] offset {message.offset()}"
+            if fold.take(source_range, read_fingerprints(message.value(), where)):
+                newest = headers
         fold.settle()
         fold.mark = None if newest is None else read_mark(newest)
         return fold

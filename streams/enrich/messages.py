@@ -26,17 +26,18 @@ def to_batch(
     offset = np.fromiter(map(Message.offset, messages), np.int64, len(messages))
     values = list(map(Message.value, messages))
     times = np.fromiter(map(append_us, messages), np.int64, len(messages))
-    unkeyed = list(map(Message.key, messages)).count(None)
+    keys = list(map(Message.key, messages))
+    unkeyed = np.array([key is None for key in keys], bool) if None in keys else np.zeros(len(messages), bool)
     if len(messages) > 1 and (partition[1:] < partition[:-1]).any():
         order = np.argsort(partition, kind="stable")
-        partition, offset, times = partition[order], offset[order], times[order]
+        partition, offset, times, unkeyed = partition[order], offset[order], times[order], unkeyed[order]
         values = [values[place] for place in order.tolist()]
     lasts = np.flatnonzero(np.append(partition[1:] != partition[:-1], True))
     ranges = tuple(
         SourceRange(number, positions[number], int(offset[last]) + 1 if end is None else end)
         for number, last in zip(partition[lasts].tolist(), lasts.tolist(), strict=True)
     )
-    return SourceBatch(values, partition, offset, times, ranges, unkeyed, control)
+    return SourceBatch(values, partition, offset, times, ranges, np.flatnonzero(unkeyed), control)
 
 
 def append_us(message: Message) -> int:

@@ -9,7 +9,7 @@ from schemas.arrow_ipc import to_parts
 from schemas.positions import Headers, Mark, SourceRange, version_header
 from schemas.topics import Topics
 from streams.enrich.batch import BatchResult, PartitionResult, PartitionState
-from streams.enrich.fingerprint_log import fingerprint_value
+from streams.enrich.fingerprint_log import fingerprint_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,11 @@ def outputs(result: BatchResult, topics: Topics, lateness_us: int, sent_us: int)
     """
     for mine in result.partitions:
         mark = _mark(mine, result.control, lateness_us, sent_us)
-        yield Output(
-            topics.fingerprints,
-            mine.range.partition,
-            fingerprint_value(mine.fingerprints),
-            [version_header(), mine.range.header(), mark.header()],
-        )
+        prints = fingerprint_values(mine.fingerprints)
+        for number, value in enumerate(prints):
+            source_range = replace(mine.range, part=number, parts=len(prints))
+            headers: Headers = [version_header(), source_range.header(), mark.header()]
+            yield Output(topics.fingerprints, mine.range.partition, value, headers)
         yield from _tallies(mine, mark, result, topics)
         yield from _block(mine, topics)
         for rejection in mine.rejections:

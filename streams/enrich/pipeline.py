@@ -26,6 +26,7 @@ from streams.enrich.batch import BatchResult, PartitionResult, PartitionState, S
 from streams.enrich.columns import ints, whole
 from streams.enrich.config import EnrichConfig
 from streams.enrich.dedupe import ACCEPTED, CONFLICT, DUPLICATE, Fingerprints, Verdicts, fingerprints
+from streams.enrich.groups import Index
 from streams.enrich.hashing import content, identity
 from streams.enrich.pseudonyms import Pseudonyms
 from streams.enrich.rules import Rules
@@ -95,6 +96,7 @@ class Pipeline:
             unpriced,
             int(conflicts.sum()),
             decoded.unknown_fields,
+            _events_in(decoded, batch.unkeyed),
         )
 
     def _judge(
@@ -255,6 +257,14 @@ _MAX_SHOWN = 1_024
 
 def _clip(text: str | None) -> str | None:
     return text if text is None or len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
+
+
+def _events_in(decoded: Decoded, messages: Index) -> int:
+    """How many events, readable or not, came in some of the messages."""
+    if len(messages) == 0:
+        return 0
+    failed = np.array([failure.message for failure in decoded.failures], np.int64)
+    return int(np.isin(decoded.message, messages).sum() + np.isin(failed, messages).sum())
 
 
 def _slice_of(partitions: npt.NDArray[np.int32], partition: int) -> slice:

@@ -15,6 +15,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, Message, T
 from runtime.connection import KafkaConnection
 from runtime.recovery import set_offset
 from runtime.watermarks import is_transient, log_bounds
+from schemas.positions import Mark, SourceRange
 from streams.enrich.batch import PartitionState, SourceBatch
 from streams.enrich.fingerprint_log import FingerprintLog, FingerprintsMissing, Restored
 from streams.enrich.messages import append_us, to_batch
@@ -47,6 +48,15 @@ class Intent:
 def read_intent(metadata: str | None) -> Intent | None:
     found = _INTENT.fullmatch(metadata or "")
     return None if found is None else Intent(int(found[1]), int(found[2]) if found[2] else None, found[3] is not None)
+
+
+def still_true(held: PartitionState, committed: TopicPartition) -> bool:
+    """Whether a state outlived a rebalance: its window ends where the committed work ends, be the last batch only
+    begun there: it was finished here. Another owner who got further has left another intent or a later position.
+    """
+    intent = read_intent(committed.metadata)
+    end = committed.offset if intent is None else intent.next
+    return held.position == end and held.intended is None and held.repeat is None
 
 
 def offsets_gone(topic: str, partition: int | None, why: str) -> OffsetsGone:
@@ -125,20 +135,22 @@ class Restorer:
     def _restored(self, partition: int, position: int, low: int, first_start: bool) -> Restored:
         """The window at `position`. Raises FingerprintsMissing where an empty one could let a resend through."""
         if first_start:
-            end = self._fingerprints.newest_end(partition)
-            if end is None or end <= low:
-                return self._fingerprints.nothing()
-            raise FingerprintsMissing(
-                f"{self._topic}[{partition}] was enriched up to {end}, but the group {self._group} has no committed "
-                "offset (Kafka forgets those of a group that was away for a week). To go on from there, run: "
-                + set_offset("enrich", self._topic, partition, end)
-            )
+            return self._first(partition, low)
         try:
             return self._fingerprints.restore(partition, position, self._now_us())
         except FingerprintsMissing as missing:
-            if position == low or self._horizon_over(partition, position, low):
-                return self._fingerprints.nothing()
+            newest = self._newest_in_topic(partition, low)
+            begun = newest is not None and newest[0].first == position
+            if (newest is None or begun) and (position == low or self._horizon_over(partition, position, low)):
+                # All that the log has may be of the batch that begins here.
+                nothing = self._fingerprints.nothing()
+                return replace(nothing, begun=newest[0], begun_control=newest[1].control) if newest else nothing
+            if newest is None:
+                self._refuse_outside(partition, position)
             if not self._accept_missing:
+                if newest is not None and not begun:
+                    why = f"the committed offset is {position}, but no batch ended there: it was altered"
+                    raise self._enriched_up_to(partition, newest[0].next, why) from missing
                 raise FingerprintsMissing(
                     f"{missing}. To go on with an empty window all the same, start once with "
                     "enrich.accept_missing_window = true (STREAMGAUGE_ENRICH__ACCEPT_MISSING_WINDOW=true): what is "
@@ -153,6 +165,55 @@ class Restorer:
                 "the horizon can count twice; `streamgauge reconcile` names them. Take the setting away again",
             )
             return self._fingerprints.nothing()
+
+    def _first(self, partition: int, low: int) -> Restored:
+        """Nothing is committed: nothing was ever enriched, or Kafka has forgotten how far."""
+        newest = self._fingerprints.newest(partition)
+        if newest is None or newest[0].next <= low:
+            return self._fingerprints.nothing()
+        end = newest[0].next
+        why = f"the group {self._group} has no committed offset"
+        if self._newest_in_topic(partition, low) is None:
+            raise FingerprintsMissing(
+                f"{self._topic}[{partition}] was made again: {why}, and the fingerprint log, which says that it was "
+                f"enriched up to {end}, is of other events. To begin with the oldest event, run: "
+                + set_offset("enrich", self._topic, partition, "earliest")
+            )
+        why += " (Kafka forgets those of a group that was away for a week)"
+        raise self._enriched_up_to(partition, end, why)
+
+    def _enriched_up_to(self, partition: int, end: int, why: str) -> FingerprintsMissing:
+        return FingerprintsMissing(
+            f"{self._topic}[{partition}]: {why}; the fingerprint log says that it was enriched up to {end}. To go on "
+            "there, run: " + set_offset("enrich", self._topic, partition, end)
+        )
+
+    def _refuse_outside(self, partition: int, position: int) -> None:
+        """Raises OffsetsGone for a position behind the end; only a fetch tells that on every broker."""
+        try:
+            next(self._read_on(partition, position), None)
+        except OffsetsGone as gone:
+            raise offsets_gone(self._topic, partition, f"committed is {position}") from gone
+
+    def _newest_in_topic(self, partition: int, low: int) -> tuple[SourceRange, Mark] | None:
+        """The newest range of the log, if it lies within the topic and is about the events that are there: a topic that
+        was made again has others.
+        """
+        newest = self._fingerprints.newest(partition)
+        if newest is None or newest[0].next < low:
+            return None
+        found, mark = newest
+        times = []
+        try:
+            for message in self._read_on(partition, max(low, found.first)):
+                if (message.offset() or 0) >= found.next:
+                    break
+                times.append(append_us(message))
+        except OffsetsGone:
+            return None
+        if found.next > low and (not times or mark.append_us != max(times)):
+            return None
+        return newest
 
     def _horizon_over(self, partition: int, position: int, low: int) -> bool:
         """Whether the last event before `position` is older than the horizon for whatever comes after it."""

@@ -150,7 +150,7 @@ class Enricher:
             state.greatest_us = done.greatest_us
             state.newest_append_us = done.ledger.append_us
             self._completed.pop(done.range.partition, None)
-        self._measure(batch, result)
+        self._measure(result)
         self._health.ready(True)
         self._health.progress()
 
@@ -233,7 +233,7 @@ class Enricher:
         if gained:
             refuse_other_counts(self._connection, self._topics, partitions)
 
-    def _measure(self, batch: SourceBatch, result: BatchResult) -> None:
+    def _measure(self, result: BatchResult) -> None:
         for done in result.partitions:
             ledger = done.ledger
             self._metrics.events.labels("enriched").inc(ledger.enriched)
@@ -245,7 +245,7 @@ class Enricher:
                 self._metrics.rejected.labels(rejection.code).inc()
         self._metrics.unpriced.inc(result.unpriced)
         self._metrics.conflicts.inc(result.conflicts)
-        self._metrics.unkeyed.inc(batch.unkeyed)
+        self._metrics.unkeyed.inc(result.unkeyed)
         self._gauge()
 
     def _gauge(self) -> None:

@@ -24,7 +24,7 @@ from streams.enrich.fingerprint_log import FingerprintLog
 from streams.enrich.messages import bytes_of, to_batch
 from streams.enrich.partition_log import GONE
 from streams.enrich.patience import Patience, Stopping, Wait
-from streams.enrich.restore import Intent, Restorer, offsets_gone, read_intent
+from streams.enrich.restore import Intent, Restorer, offsets_gone, still_true
 
 _log = structlog.get_logger("enrich")
 
@@ -32,7 +32,7 @@ _log = structlog.get_logger("enrich")
 _BATCH_BYTES: Final = 8_000_000
 #: Messages asked for before their size is known.
 _FIRST_TAKE: Final = 1_000
-#: How long a partition's hand-over may wait for the broker: the next owner can repeat the batch as well.
+#: How long a worker that leaves waits for its last commit: the next owner can repeat the batch as well.
 _HANDOVER_S: Final = 5.0
 #: So long after a refusal the group should have called again; then it is asked once more.
 _REFUSED_S: Final = 60.0
@@ -94,7 +94,7 @@ class EventSource:
             )
         )
         self._commits = Commits(self._consumer, self._patience)
-        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._forget, on_lost=self._forget)
 
     def next_batch(self) -> SourceBatch | None:
         """The next batch, a predecessor's unfinished one first. None when nothing came within the poll time."""
@@ -148,8 +148,8 @@ class EventSource:
     def write_completion(self, partitions: list[int], wait_s: float | None = None) -> None:
         """Commit the positions reached, without an intent. A partition with a batch under way keeps its intent.
 
-        `wait_s`: how long an error that may pass is waited for, within a callback; None: until it has passed. A member
-        that the group refused already does not ask: the client may hold such a commit for ever.
+        `wait_s`: how long an answer is waited for; None: until it comes. A member that the group refused already does
+        not ask: the client may hold such a commit for ever.
         """
         if self._refused_at is not None:
             raise PartitionsLost("the group has moved on")
@@ -159,7 +159,7 @@ class EventSource:
             if (state := self.states.get(partition)) is not None and state.intended is None and state.repeat is None
         ]
         if done:
-            self._commits.write(done, wait_s, in_callback=wait_s is not None)
+            self._commits.write(done, wait_s)
 
     def drop(self) -> None:
         """The group refused a batch: hear what it says, and read again what is still ours."""
@@ -194,6 +194,11 @@ class EventSource:
         return empty and self.joined
 
     def close(self) -> None:
+        """Leave the group. What is complete is committed first, if the group answers soon."""
+        try:
+            self.write_completion(list(self.states), _HANDOVER_S)
+        except (PartitionsLost, KafkaException, Stopping) as refused:
+            _log.info("enrich.handover_refused", reason=str(refused))
         self._consumer.close()
 
     def outside(self) -> bool:
@@ -264,7 +269,7 @@ class EventSource:
         began, kept = time.monotonic(), []
         for committed in self._restorer.committed(consumer, partitions):
             held = self._kept.pop(committed.partition, None)
-            if held is not None and _still_true(held, committed):
+            if held is not None and still_true(held, committed):
                 kept.append(committed.partition)
                 self.states[committed.partition] = held
             else:
@@ -279,18 +284,10 @@ class EventSource:
             seconds=round(time.monotonic() - began, 1),
         )
 
-    def _revoked(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """Hand over cleanly. Refused: the next owner repeats the last batch, and readers recognise it."""
-        try:
-            self.write_completion([one.partition for one in partitions], _HANDOVER_S)
-        except (PartitionsLost, KafkaException, Stopping) as refused:
-            _log.info("enrich.handover_refused", reason=str(refused))
-        self._forget(partitions)
-
-    def _lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._forget(partitions)
-
-    def _forget(self, partitions: list[TopicPartition]) -> None:
+    def _forget(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Partitions are taken away. Nothing is committed here: a commit that the client holds back would hold up the
+        whole group. The next owner repeats the last batch, and readers recognise it.
+        """
         self._moved = True
         for one in partitions:
             state = self.states.pop(one.partition, None)
@@ -299,11 +296,3 @@ class EventSource:
             self.ends.passed(one.partition)
         self._holds(set(self.states))
         _log.info("enrich.revoked", partitions=[one.partition for one in partitions])
-
-
-def _still_true(held: PartitionState, committed: TopicPartition) -> bool:
-    """Whether a state outlived a rebalance. A window depends on the committed position alone; another owner who has
-    begun a batch, or finished one, has left its intent or a later position.
-    """
-    untouched = held.position == committed.offset and read_intent(committed.metadata) is None
-    return untouched and held.intended is None and held.repeat is None

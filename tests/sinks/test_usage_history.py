@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from runtime.clock import FixedClock
 from sinks.database import Database
 from sinks.record_rows import ADJUSTMENTS
 from sinks.usage_history import ClickHouseHistory
@@ -17,11 +18,23 @@ def put(database: Database, table: pa.Table, log: str = LOG) -> None:
     database.insert("usage_events_raw", table.append_column("log", pa.array([log] * table.num_rows)))
 
 
-def ledger(database: Database, partition: int, first: int, after: int) -> None:
+def ledger(
+    database: Database, partition: int, first: int, after: int, enriched: int = 1, refused: int = 0, lost: int = 0
+) -> None:
+    """`refused` rows that ClickHouse did not take; `lost`: their cost."""
     database.command(
-        "INSERT INTO usage_ledger (log, partition, first, next, read, enriched) VALUES "
-        "({log:String}, {partition:Int32}, {first:Int64}, {next:Int64}, 1, 1)",
-        {"log": LOG, "partition": partition, "first": first, "next": after},
+        "INSERT INTO usage_ledger (log, partition, first, next, read, enriched, refused, refused_cost_nanousd) VALUES "
+        "({log:String}, {partition:Int32}, {first:Int64}, {next:Int64}, {rows:Int64}, {rows:Int64}, {refused:Int64}, "
+        "{lost:Int64})",
+        {
+            "log": LOG,
+            "partition": partition,
+            "first": first,
+            "next": after,
+            "rows": enriched,
+            "refused": refused,
+            "lost": lost,
+        },
     )
 
 
@@ -66,12 +79,12 @@ def test_a_budget_sums_what_its_scope_matches_by_quarter(database: Database) -> 
     ]
 
 
-def test_a_resend_that_was_taken_back_is_put_back_for_those_who_add_adjustments(database: Database) -> None:
-    history = ClickHouseHistory(lambda: database, LOG)
-    put(database, enriched_table(1, cost_nanousd=5))
+def take_back(database: Database, partition: int, offset: int) -> None:
+    """The correction of a resend at this position, of one call for 5 nano-dollars."""
     given = {
         "log": LOG,
-        "src_offset": 4,
+        "src_partition": partition,
+        "src_offset": offset,
         "booked_at": NOON_US,
         "team_id": "payments",
         "calls": -1,
@@ -88,7 +101,56 @@ def test_a_resend_that_was_taken_back_is_put_back_for_those_who_add_adjustments(
         for field in ADJUSTMENTS
     ]
     database.insert("usage_adjustments", pa.Table.from_arrays(columns, schema=ADJUSTMENTS))
+
+
+def test_a_resend_that_was_taken_back_is_put_back_for_those_who_add_adjustments(database: Database) -> None:
+    history = ClickHouseHistory(lambda: database, LOG)
+    put(database, enriched_table(1, cost_nanousd=5))
+    take_back(database, 0, 4)
     (before,) = history.team_sums("day", 0, {0: 5}).to_pylist()
     assert (before["calls"], before["cost_nanousd"]) == (2, 10)
     (earlier,) = history.team_sums("day", 0, {0: 4}).to_pylist()
     assert (earlier["calls"], earlier["cost_nanousd"]) == (1, 5)
+
+
+def test_ranges_with_resends_that_nobody_corrected_are_named_up_to_the_offsets(database: Database) -> None:
+    history = ClickHouseHistory(lambda: database, LOG, FixedClock(NOON_US))
+    first = enriched_table(3, partition=0, cost_nanousd=5)
+    put(database, first)
+    ledger(database, 0, 0, 3, enriched=3)
+    # The second and third event come again, beyond the dedupe horizon and into another partition.
+    again = enriched_table(4, partition=1, first=7, cost_nanousd=5)
+    ids = first["event_id"].to_pylist()
+    again = again.set_column(
+        again.schema.get_field_index("event_id"),
+        again.schema.field("event_id"),
+        pa.array([ids[1], "new-1", ids[2], "new-2"], again.schema.field("event_id").type),
+    )
+    later = pa.array([NOON_US + 3_600 * 1_000_000] * 4, again.schema.field("ingested_at").type)
+    again = again.set_column(again.schema.get_field_index("ingested_at"), again.schema.field("ingested_at"), later)
+    put(database, again)
+    ledger(database, 1, 7, 9, enriched=2)
+    ledger(database, 1, 9, 12, enriched=2)
+    assert history.uneven({0: 3, 1: 7}) == []
+    assert history.uneven({0: 3, 1: 9}) == [(1, 7, 9, -1)]
+    assert history.uneven({0: 3, 1: 12}) == [(1, 7, 9, -1), (1, 9, 12, -1)]
+    take_back(database, 1, 7)
+    assert history.uneven({0: 3, 1: 12}) == [(1, 9, 12, -1)]
+
+
+def test_what_clickhouse_refused_is_counted_until_it_was_sent_again(database: Database) -> None:
+    history = ClickHouseHistory(lambda: database, LOG, FixedClock(NOON_US))
+    put(database, enriched_table(2, cost_nanousd=5))
+    ledger(database, 0, 0, 5, enriched=4, refused=2, lost=30)
+    ledger(database, 0, 5, 9, enriched=1, refused=1, lost=4)
+    assert history.refused({0: 5}) == (2, 30)
+    assert history.refused({0: 9}) == (3, 34)
+    assert history.uneven({0: 9}) == []
+    put(database, enriched_table(1, first=3, cost_nanousd=20))
+    database.command(
+        "INSERT INTO rejected_replays (log, topic, partition, offset, `index`, code, to_topic) VALUES "
+        "({log:String}, 'usage.events', 0, 3, 0, 'refused_by_clickhouse', 'usage_events_raw')",
+        {"log": LOG},
+    )
+    assert history.refused({0: 9}) == (2, 14)
+    assert history.uneven({0: 9}) == []

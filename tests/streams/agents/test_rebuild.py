@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -21,13 +21,13 @@ from schemas.status import BudgetStatus
 from streams.agents.config import AgentsConfig
 from streams.agents.keeper import ShardKeeper
 from streams.agents.memory_store import MemoryAdjustmentLog, MemoryStateStore, MemoryTallyLog, MemoryTopics
-from streams.agents.rebuild import HistoryMissing, Rebuilder
+from streams.agents.rebuild import HistoryMissing, HistoryUneven, Rebuilder, Rebuilt
 from streams.agents.shard import Counts
 from streams.agents.spikes.policy import SpikePolicy
 from streams.agents.standing import Standing
 from streams.agents.tally_message import TallyMessage
 from streams.agents.windows import TEAM_MEASURES, Resolution
-from tests.streams.agents.samples import NANO, budget, budget_row, cell, control, message, table, us
+from tests.streams.agents.samples import NANO, budget, budget_row, cell, control, idle, message, table, us
 
 NOON = us("2026-11-10T12:00:00+00:00")
 MINUTE = 60_000_000
@@ -48,17 +48,37 @@ class Call:
     usd: str
 
 
-class Memory:
-    """A UsageHistory over calls: what ClickHouse would know of them."""
+@dataclass
+class Resends:
+    """Source positions of calls that had been counted before; `corrected`: an adjustment has taken them back."""
 
-    def __init__(self, calls: list[Call], reached: Mapping[int, int]) -> None:
-        self._calls, self._reached = calls, reached
+    positions: set[tuple[int, int]] = field(default_factory=set)
+    corrected: bool = False
+
+
+class Memory:
+    """A UsageHistory over calls: what ClickHouse would know of them, each event once."""
+
+    def __init__(self, calls: list[Call], reached: Mapping[int, int], resends: Resends) -> None:
+        self._calls, self._reached, self._resends = calls, reached, resends
 
     def reaches(self, partition: int) -> int:
         return self._reached.get(partition, 0)
 
     def _before(self, before: Mapping[int, int]) -> list[Call]:
-        return [call for call in self._calls if call.offset < before.get(call.partition, 0)]
+        return [
+            call
+            for call in self._calls
+            if call.offset < before.get(call.partition, 0)
+            and (self._resends.corrected or (call.partition, call.offset) not in self._resends.positions)
+        ]
+
+    def uneven(self, before: Mapping[int, int]) -> list[tuple[int, int, int, int]]:
+        below = sorted(at for at in self._resends.positions if at[1] < before.get(at[0], 0))
+        return [] if self._resends.corrected else [(partition, first, first + 1, -1) for partition, first in below]
+
+    def refused(self, before: Mapping[int, int]) -> tuple[int, int]:
+        return sum(before.values()), 7 * NANO
 
     def team_sums(self, resolution: Resolution, first_window: int, before: Mapping[int, int]) -> pa.Table:
         sums: dict[int, int] = {}
@@ -101,6 +121,7 @@ class World:
         self.topics = MemoryTopics()
         self.calls: list[Call] = []
         self.adjustments: list[pa.Table] = []
+        self.resends = Resends()
         self.control = CONTROL
         self.metrics = AgentMetrics(CollectorRegistry())
         self._next = [0, 0]
@@ -117,6 +138,9 @@ class World:
         number = len(self.topics.tallies)
         told = message(number, first, first + count, at_us, rows, partition=partition, control=9)
         self.topics.tallies.append(told)
+
+    def position(self, partition: int) -> int:
+        return self._next[partition]
 
     def keeper(self) -> ShardKeeper:
         store, log = MemoryStateStore(self.topics), MemoryTallyLog(self.topics)
@@ -140,7 +164,13 @@ class World:
         self.topics.low = low
         self.topics.traces = "it was read"
 
-    def rebuild(self, *, history: bool = True, reached: Mapping[int, int] | None = None) -> None:
+    def used(self) -> int:
+        """What the newest status of the month's budget says, in whole dollars."""
+        return int(json.loads(self.topics.statuses["m|2026-11-01T00:00:00+00:00"])["used"]) // NANO
+
+    def rebuild(
+        self, *, history: bool = True, reached: Mapping[int, int] | None = None, accept_differences: bool = False
+    ) -> Rebuilt:
         statuses = [(key, BudgetStatus.model_validate_json(value)) for key, value in self.topics.statuses.items()]
         known = {one.range.partition: one.range.next for one in self.topics.tallies} if reached is None else reached
         rebuilder = Rebuilder(
@@ -148,16 +178,19 @@ class World:
             COUNTS,
             MemoryTallyLog(self.topics),
             MemoryAdjustmentLog(self.adjustments),
-            Memory(self.calls, known) if history else None,
+            Memory(self.calls, known, self.resends) if history else None,
             Standing.of(self.topics.alerts, statuses),
             self.control,
             FixedClock(NOON),
+            accept_differences=accept_differences,
         )
         assert rebuilder.damage(0, self.topics.state) is not None
         store = MemoryStateStore(self.topics)
         records = store.open()
-        store.commit(rebuilder.rebuild(0, records).settlement)
+        rebuilt = rebuilder.rebuild(0, records)
+        store.commit(rebuilt.settlement)
         assert rebuilder.damage(0, self.topics.state) is None
+        return rebuilt
 
     def seen(self) -> tuple[list[Any], dict[str, Any]]:
         """What subscribers see, but for when it was noticed."""
@@ -170,19 +203,23 @@ class World:
         return sorted(alerts, key=lambda alert: (alert["alert_id"], alert["revision"])), statuses
 
 
-def traffic(world: World, steps: int, start: int = 0) -> None:
-    """Both input partitions in turn: crosses levels of the day's budget each day, of the month's on the way."""
+def traffic(world: World, steps: int, start: int = 0) -> int:
+    """Both input partitions in turn: crosses levels of the day's budget each day, of the month's on the way.
+    Returns the time of the last call.
+    """
+    at_us = NOON
     for step in range(start, start + steps):
         at_us = NOON + step * 5 * 60 * MINUTE
         world.call("8", at_us, partition=step % 2, count=1 + step % 3)
         if step % 4 == 0:
             world.call("1", at_us - 30 * MINUTE, partition=1 - step % 2)
+    return at_us
 
 
 def run(adjusted_at: int, lost_at: int | None = None, low: int = 0) -> tuple[World, Any]:
     """The same traffic, handed over message by message; state lost before message `lost_at`."""
     world = World()
-    traffic(world, 10)
+    at_us = traffic(world, 10)
     everything, world.topics.tallies = world.topics.tallies, []
     keeper = world.keeper()
     for number, one in enumerate(everything):
@@ -193,8 +230,13 @@ def run(adjusted_at: int, lost_at: int | None = None, low: int = 0) -> tuple[Wor
             world.lose(low)
             world.rebuild()
             keeper = world.keeper()
+        elif number == adjusted_at:
+            # Alone, as the rebuild judges it: together with what comes next, a level might never be left.
+            world.work(keeper, [world.topics.tallies[-1]] if number else [])
         world.topics.tallies = everything[: number + 1]
         world.work(keeper, [one])
+    # Where no tallies were left, event time is known again once every input partition was heard.
+    world.work(keeper, [idle(MESSAGES + p, world.position(p), at_us, partition=p) for p in range(2)])
     return world, keeper.shard.team_totals("search")
 
 
@@ -256,6 +298,45 @@ def test_history_that_has_not_caught_up_is_refused() -> None:
     world.lose(low=5)
     with pytest.raises(HistoryMissing, match=r"partition 0 to 1 of \d+.*streamgauge sink"):
         world.rebuild(reached={0: 1, 1: 1})
+
+
+def resent() -> World:
+    """Calls of 20 and 10 dollars, each told twice: the second 20 before the tallies that are left, the second 10 among
+    them. Then 5 more.
+    """
+    world = World()
+    for usd, partition in (("20", 0), ("20", 1), ("10", 0), ("10", 1), ("5", 0)):
+        world.call(usd, NOON, partition=partition)
+    world.resends = Resends({(1, 0), (1, 1)})
+    world.work(world.keeper(), world.topics.tallies)
+    assert world.used() == 65
+    world.lose(low=3)
+    return world
+
+
+def correct(world: World) -> None:
+    """What `streamgauge reconcile --correct` says of both."""
+    rows = [budget_row(one, NOON, "-30", calls=-2) for one in (MONTHLY, DAILY)]
+    world.adjustments.append(table([cell(NOON, calls=-2, cost_nanousd=-30 * NANO), *rows]))
+    world.resends.corrected = True
+
+
+def test_a_resend_that_nobody_has_corrected_is_refused_and_counts_once_after_its_correction() -> None:
+    world = resent()
+    with pytest.raises(HistoryUneven, match=r"by 1 events \(partition 1, offsets 0 to 1: -1\).*reconcile --correct"):
+        world.rebuild()
+    assert not world.topics.state, "nothing was written"
+    correct(world)
+    assert world.rebuild().refused == (3, 7 * NANO)
+    world.work(world.keeper(), [])
+    assert world.used() == 35
+
+
+def test_a_resend_that_can_never_be_corrected_counts_once_where_history_answered_for_it() -> None:
+    world = resent()
+    assert world.rebuild(accept_differences=True).uneven == 1
+    world.work(world.keeper(), [])
+    assert world.used() == 45, "the second 20 is gone, the second 10 is still there"
 
 
 def test_without_history_budgets_say_that_they_are_not_whole() -> None:

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from schemas.arrow_ipc import MAX_VALUE_BYTES, from_ipc
 from schemas.enriched import ENRICHED
-from schemas.positions import read_ledger, read_mark, read_range, read_version
+from schemas.positions import PositionError, read_ledger, read_mark, read_range, read_version
 from schemas.tallies import TALLIES
 from schemas.topics import Topics
 from streams.enrich.dedupe import Fingerprints
-from streams.enrich.fingerprint_log import fingerprint_value, read_fingerprints
+from streams.enrich.fingerprint_log import fingerprint_value, fingerprint_values, read_fingerprints
 from streams.enrich.hashing import hash_integers
 from streams.enrich.outputs import heartbeats, outputs
 from streams.enrich.pipeline import Pipeline
@@ -98,3 +98,18 @@ def test_fingerprints_come_back(numbers: list[int]) -> None:
     assert back.ids.tolist() == rows.ids.tolist()
     assert back.notes.tolist() == rows.notes.tolist()
     assert len(fingerprint_value(rows)) == 16 * len(numbers)
+
+
+def test_a_record_that_holds_no_fingerprints_is_refused_by_its_place() -> None:
+    with pytest.raises(PositionError, match=r"f\[3\] offset 8: a value of 24 bytes"):
+        read_fingerprints(b"x" * 24, "f[3] offset 8")
+    assert len(read_fingerprints(None)) == 0
+
+
+def test_the_fingerprints_of_a_great_batch_fill_several_records() -> None:
+    """Some thousand messages of two hundred small events each are one batch after an outage."""
+    numbers = hash_integers(np.arange(130_000))
+    values = fingerprint_values(Fingerprints(numbers, numbers))
+    assert max(map(len, values)) <= MAX_VALUE_BYTES
+    assert np.concatenate([read_fingerprints(value).ids for value in values]).tolist() == numbers.tolist()
+    assert fingerprint_values(Fingerprints(numbers[:0], numbers[:0])) == [b""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -232,6 +233,14 @@ def test_no_event_however_long_makes_a_message_that_brokers_refuse(fields: Event
     assert result.partitions[0].ledger.rejected == 1
     assert result.partitions[0].ledger.enriched == 1
     assert all(len(output.value) <= 900_000 for output in written)
+
+
+def test_the_events_of_messages_without_a_key_are_counted() -> None:
+    """All of a batch, and what cannot be read."""
+    values = [avro_value(event(0)), avro_batch([event(n) for n in range(1, 4)]), b"nonsense", avro_value(event(4))]
+    batch = source_batch(values)
+    assert run(batch)[0].unkeyed == 0
+    assert run(replace(batch, unkeyed=np.array([1, 2])))[0].unkeyed == 4
 
 
 def test_messages_of_unknown_writers_are_refused_whole() -> None:

@@ -1,0 +1,83 @@
+"""A commit that hangs: folding goes on beside it for a while, then its shard takes no more tallies."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+from prometheus_client import CollectorRegistry
+
+from runtime.clock import SystemClock
+from runtime.health import Health
+from runtime.metrics import AgentMetrics
+from schemas.topics import Topics
+from streams.agents.config import AgentsConfig
+from streams.agents.custody import Custody
+from streams.agents.keeper import ShardKeeper
+from streams.agents.memory_store import MemoryStateStore, MemoryTallyLog, MemoryTopics
+from streams.agents.shard import Counts
+from streams.agents.tally_message import TallyMessage
+from tests.streams.agents.samples import budget, budget_row, control, message, us
+
+NOON = us("2026-11-10T12:00:00+00:00")
+DEADLINE_S = 60.0
+LONGEST_S = 0.3
+BUDGET = budget("b")
+
+
+class Hanging:
+    """Called inside each transaction: the armed one stays there until it is released."""
+
+    def __init__(self) -> None:
+        self.armed, self.inside, self.released = threading.Event(), threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        if self.armed.is_set():
+            self.inside.set()
+            assert self.released.wait(DEADLINE_S)
+
+
+def told(offset: int) -> TallyMessage:
+    return message(offset, offset * 10, offset * 10 + 10, NOON, [budget_row(BUDGET, NOON, "1")])
+
+
+async def hang_and_release(threads: ThreadPoolExecutor) -> None:
+    topics, hanging = MemoryTopics(), Hanging()
+    config = AgentsConfig(settle_ms=10, checkpoint_s=0.01, longest_settle_s=LONGEST_S)
+    loop = asyncio.get_running_loop()
+
+    def keeper(partition: int) -> ShardKeeper:
+        store, metrics = MemoryStateStore(topics, hanging), AgentMetrics(CollectorRegistry())
+        return ShardKeeper(partition, Counts(1, 1), config, store, MemoryTallyLog(topics), SystemClock(), metrics)
+
+    names = Topics("", event_partitions=1, tally_partitions=1)
+    custody = Custody(config, names, keeper, lambda: control(BUDGET), Health(), threads)
+    custody.assign([0])
+    await custody.take(0, told(0))
+    hanging.armed.set()
+    # Folding goes on beside the commit until it has lasted too long: then Faust gets no acknowledgement any more.
+    offset, since = 0, loop.time()
+    taking: asyncio.Task[None] | None = None
+    while taking is None or taking.done():
+        assert loop.time() - since < DEADLINE_S
+        offset += 1
+        taking = asyncio.create_task(custody.take(0, told(offset)))
+        await asyncio.wait({taking}, timeout=1.0)
+        while not taking.done() and not hanging.inside.is_set():
+            await asyncio.wait({taking}, timeout=1.0)
+    assert offset > 1, "some were taken before"
+    assert custody.positions() == {0: offset}, "and this one was not"
+    hanging.armed.clear()
+    hanging.released.set()
+    await asyncio.wait_for(taking, DEADLINE_S)
+    assert custody.positions() == {0: offset + 1}
+    await custody.close()
+    assert not custody.failed.done()
+    used = topics.statuses["b|2026-11-01T00:00:00+00:00"]
+    assert f'"used":{(offset + 1) * 10**9}'.encode() in used, "nothing was lost or taken twice"
+
+
+def test_a_shard_whose_commit_hangs_takes_no_more_tallies() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        asyncio.run(hang_and_release(threads))
