@@ -39,7 +39,7 @@ class EnrichMetrics:
         )
         self.unkeyed = Counter(
             "streamgauge_enrich_unkeyed_total",
-            "Events in messages without a key: their resends may reach another partition, where dedupe cannot see them.",
+            "Events in messages without a key: a resend may reach another partition, where dedupe cannot see it.",
             registry=registry,
         )
         self.batch_seconds = Histogram(

@@ -23,11 +23,11 @@ from schemas.decoding import SchemaSource
 from schemas.topics import Topics
 from sinks.config import ClickHouseTarget, SinkConfig
 from sinks.database import Database
-from sinks.enriched_writer import EnrichedWriter
-from sinks.errand import begin
 from sinks.errors import SinkError, code_of, verdict
+from sinks.events.enriched_writer import EnrichedWriter
+from sinks.group.errand import begin
 from sinks.migrate import Migration, has_access_control, migrate
-from sinks.records_writer import RecordsWriter
+from sinks.records.records_writer import RecordsWriter
 from sinks.retention import apply_retention
 
 _log = structlog.get_logger("sink")

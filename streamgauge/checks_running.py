@@ -103,7 +103,7 @@ def _state(connection: KafkaConnection, topics: Topics, found: list[Standing]) -
 
 def tables(settings: Settings) -> Finding:
     """Whether ClickHouse has its tables, and a ledger of the events that were read."""
-    from sinks.holdings import missing_tables
+    from sinks.recovery.holdings import missing_tables
 
     topics = topic_names(settings)
     with open_database(clickhouse_target(settings, analyst=True)) as database:

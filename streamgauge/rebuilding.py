@@ -79,7 +79,7 @@ def rebuild_agents(
     """
     from runtime.log_identity import log_identity
     from sinks.database import Database
-    from sinks.usage_history import ClickHouseHistory
+    from sinks.recovery.usage_history import ClickHouseHistory
     from streamgauge.reach import reach_kafka
     from streamgauge.settings.convert import agents_config, clickhouse_target, kafka_connection, topic_names
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from sinks.database import Database
-from sinks.ranges import RangeBlock
+from sinks.events.ranges import RangeBlock
 from sinks.reconcile.asking import ask, ask_columns
 from sinks.reconcile.findings import Position
 from sinks.reconcile.gaps import Gap

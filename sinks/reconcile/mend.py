@@ -26,9 +26,9 @@ from runtime.connection import KafkaConnection
 from runtime.watermarks import is_transient
 from schemas.topics import Topics
 from sinks.database import Database
-from sinks.event_rows import by_months
-from sinks.ledger import ledger_rows
-from sinks.ranges import RangeBlock
+from sinks.events.event_rows import by_months
+from sinks.events.ledger import ledger_rows
+from sinks.events.ranges import RangeBlock
 from sinks.reconcile.asking import ask_columns
 from sinks.reconcile.chain import Hole
 from sinks.reconcile.examine import Examined
@@ -36,7 +36,7 @@ from sinks.reconcile.findings import Finding
 from sinks.reconcile.keyed import readable, standing
 from sinks.reconcile.readback import ReadBack
 from sinks.reconcile.run import Judged
-from sinks.record_rows import Record, rejected_rows
+from sinks.records.record_rows import Record, rejected_rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from runtime.connection import KafkaConnection
 from runtime.watermarks import is_transient, log_bounds
-from sinks.ranges import Assembler, RangeBlock
+from sinks.events.ranges import Assembler, RangeBlock
 
 #: A broker that holds a message answers long before this; the embedded one never answers a fetch behind the end.
 _SILENCE_S: Final = 20.0

@@ -34,7 +34,7 @@ class Booking:
 
 
 def deltas_of(events: pa.Table, card: RateCard, booking: Booking) -> pa.Table:
-    """ADJUSTED_EVENTS for those of `events` (sinks.adjustments.events_to_price) that have another price now.
+    """ADJUSTED_EVENTS for those of `events` (sinks.corrections.adjustments) that have another price now.
 
     An event that has no price by `card` stays as it is, also where it had one.
     """

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from schemas.control.base import us_moment
 from schemas.control.snapshot import ControlSnapshot
 from schemas.prices.card import Provisional, RateCard
-from sinks.adjustments import STRETCH_EVENTS, Wanted, events_to_price, stretches
+from sinks.corrections.adjustments import STRETCH_EVENTS, Wanted, events_to_price, stretches
 from sinks.database import Database
 from streamgauge.adjusting.deltas import Booking, deltas_of
 from streamgauge.adjusting.tallies import tallies_of

@@ -16,7 +16,7 @@ from runtime.clock import Clock
 from runtime.watermarks import is_transient, log_bounds
 from schemas.adjustments import AdjustmentPart, read_adjustment
 from schemas.positions import PositionError
-from sinks.adjustments import is_written
+from sinks.corrections.adjustments import is_written
 from sinks.database import Database
 from streamgauge.adjusting.writer import AdjustmentWriter
 

@@ -9,7 +9,7 @@ import typer
 from streamgauge.cli.options import Json, examples, settings_of
 
 if TYPE_CHECKING:
-    from sinks.holdings import Held, Holdings
+    from sinks.recovery.holdings import Held, Holdings
 
 
 def add(app: typer.Typer, panel: str) -> None:
@@ -36,7 +36,7 @@ def command(
 
     from runtime.clock import SystemClock
     from runtime.logs import configure_logs
-    from sinks.backfill import Backfill
+    from sinks.recovery.backfill import Backfill
     from streamgauge.cli.output import emit_json
     from streamgauge.cli.progress import counting
     from streamgauge.cli.role import schema_source

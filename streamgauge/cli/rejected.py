@@ -25,8 +25,8 @@ from streamgauge.cli.rejected_options import (
 )
 
 if TYPE_CHECKING:
+    from sinks.corrections.rejected import Filters, Place, Refused
     from sinks.database import Database
-    from sinks.rejected import Filters, Place, Refused
     from streamgauge.rejected.replay import Outcome, Replayer
     from streamgauge.settings import Settings
 
@@ -66,7 +66,7 @@ def list_command(
     json: Json = False,
 ) -> None:
     """Count refused events by code and source, and list the newest."""
-    from sinks.rejected import find, summary
+    from sinks.corrections.rejected import find, summary
     from streamgauge.cli.output import cell, emit_json, moment, print_table
     from streamgauge.rejected.advice import ADVICE
 
@@ -126,7 +126,7 @@ def show_command(
     json: Json = False,
 ) -> None:
     """Show one refused event: what it says, what is wrong, and what to do."""
-    from sinks.rejected import at
+    from sinks.corrections.rejected import at
     from streamgauge.cli.output import emit_json, moment
     from streamgauge.rejected.advice import ADVICE
     from streamgauge.rejected.reading import readable
@@ -227,7 +227,7 @@ def _chosen(
     settings: Settings, database: Database, positions: list[str], filters: Filters, limit: int
 ) -> Iterator[Refused]:
     """Refused events with their bytes; bytes are read one position at a time, so that memory holds few."""
-    from sinks.rejected import at, find
+    from sinks.corrections.rejected import at, find
 
     if positions:
         for position in positions:
@@ -272,7 +272,7 @@ def _emit(sent: list[Outcome], kept: list[Outcome], *, dry_run: bool) -> None:
 
 def _planned(replayer: Replayer, refused: Refused) -> Place:
     """Where it would go; the offset is not known yet."""
-    from sinks.rejected import Place
+    from sinks.corrections.rejected import Place
 
     topic, partition = replayer.target(refused)
     return Place(topic, partition, -1)

@@ -11,8 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from schemas.topics import Topics
+    from sinks.corrections.rejected import Filters, Place, Refused
     from sinks.database import Database
-    from sinks.rejected import Filters, Place, Refused
     from streamgauge.rejected.replay import Replayer
     from streamgauge.settings import Settings
 
@@ -71,7 +71,7 @@ def filters_of(
     from typing import get_args
 
     from schemas.rejections import RejectionCode
-    from sinks.rejected import Filters
+    from sinks.corrections.rejected import Filters
 
     if code and code not in get_args(RejectionCode):
         raise typer.BadParameter(f"{code!r} is no rejection code: there are {', '.join(get_args(RejectionCode))}")
@@ -90,7 +90,7 @@ def full_name(settings: Settings, topic: str) -> str:
 def place_at(settings: Settings, position: str) -> Place:
     import re
 
-    from sinks.rejected import Place
+    from sinks.corrections.rejected import Place
 
     match = re.fullmatch(r"(?:([^:]*\.[^:]*):)?(\d+):(\d+)(?::(\d+))?", position)
     if match is None:

@@ -99,7 +99,7 @@ def _reprice(
     from datetime import timedelta
 
     from schemas.control.base import moment_us
-    from sinks.adjustments import Wanted
+    from sinks.corrections.adjustments import Wanted
     from streamgauge.adjusting.deltas import Booking
     from streamgauge.adjusting.reprice import Reprice, first_of_month
 

@@ -25,8 +25,8 @@ from runtime.connection import KafkaConnection
 from schemas.arrow_ipc import from_ipc
 from schemas.enriched import ENRICHED
 from schemas.topics import Topics
+from sinks.corrections.rejected import EVENTS_TABLE, Place, Refused, Replayed, note
 from sinks.database import Database
-from sinks.rejected import EVENTS_TABLE, Place, Refused, Replayed, note
 from streamgauge.rejected.advice import ADVICE
 
 #: Header of a message that was sent again: the position of the refused one.

@@ -22,6 +22,7 @@ from schemas.status import BudgetStatus
 from schemas.tallies import home_partition
 from streams.agents.budgets import BudgetBook
 from streams.agents.counting import Term
+from streams.agents.crossing_times import QUARTER_MINUTES
 from streams.agents.crossings import Crossing, CrossingKey
 from streams.agents.totals import used
 
@@ -105,14 +106,26 @@ def restore_budgets(
         book.verdicts.crossings.put(crossing)
         key = (book.totals.number(crossing.budget) << 32) | max(0, crossing.key.period_start_us // MINUTE_US)
         sums = book.totals.table.get(np.array([key], dtype=np.uint64))
-        holds = int(used(crossing.budget.unit, sums)[0]) >= crossing.budget.level_units(crossing.key.level)
+        total = int(used(crossing.budget.unit, sums)[0])
+        holds = total >= crossing.budget.level_units(crossing.key.level)
         ended = watermark_us is not None and crossing.period_end_us <= watermark_us
         # What was resolved because its period ended is over; what was resolved before that may be reached again.
         if crossing.state == "firing" or (ended and holds):
             book.totals.set_fired(key, LEVELS.index(crossing.key.level), True)
-        if whole and crossing.state == "firing" and (watermark_us is None or crossing.occurred_us > watermark_us):
-            # Its quarter of an hour has not passed yet, so it is dated again once it has.
+        if whole and crossing.state == "firing" and _is_undated(book, crossing, int(key), total, watermark_us):
             book.verdicts.crossings.put(replace(crossing, dated=False))
+
+
+def _is_undated(book: BudgetBook, crossing: Crossing, key: int, total: int, watermark_us: int | None) -> bool:
+    """Whether the level is held only with the quarters of an hour that have not passed: then it is dated once they
+    have.
+    """
+    minutes, sums = book.quarters.table.owner_rows(key >> 32)
+    passed = 0 if watermark_us is None else watermark_us // MINUTE_US - QUARTER_MINUTES
+    start = crossing.key.period_start_us // MINUTE_US
+    still_open = (minutes >= start) & (minutes < crossing.period_end_us // MINUTE_US) & (minutes > passed)
+    in_open = int(used(crossing.budget.unit, sums[still_open]).sum())
+    return total - in_open < crossing.budget.level_units(crossing.key.level)
 
 
 def _restore_terms(book: BudgetBook, standing: Standing, control: ControlSnapshot) -> None:

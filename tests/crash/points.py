@@ -85,9 +85,9 @@ _SOURCE: Final = "streams.enrich.source:EventSource"
 _PUBLISHER: Final = "streams.enrich.publisher:Publisher"
 _KEEPER: Final = "streams.agents.keeper:ShardKeeper"
 _STORE: Final = "streams.agents.kafka_store:KafkaStateStore"
-_EVENTS: Final = "sinks.enriched_writer:EnrichedWriter"
-_RECORDS: Final = "sinks.records_writer:RecordsWriter"
-_MEMBER: Final = "sinks.membership:Membership"
+_EVENTS: Final = "sinks.events.enriched_writer:EnrichedWriter"
+_RECORDS: Final = "sinks.records.records_writer:RecordsWriter"
+_MEMBER: Final = "sinks.group.membership:Membership"
 
 _ENRICH: Final = (
     Point("enrich", "before 1", "nothing is consumed", "before", _SOURCE, "next_batch"),
@@ -170,7 +170,7 @@ _SINK: Final = (
         "records after 2",
         "refused outcomes are published",
         "after",
-        "sinks.dead_letters:DeadLetters",
+        "sinks.refusals.dead_letters:DeadLetters",
         "publish",
         _in_thread("sink-records"),
         once=True,

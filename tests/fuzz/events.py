@@ -16,8 +16,8 @@ from schemas.decoding import Decoded, Decoder
 from schemas.framing import frame_confluent
 from schemas.rejections import Rejection, RejectionCode
 from schemas.topics import Topics
-from sinks.outcomes import OutcomeReader
-from sinks.record_rows import Record
+from sinks.records.outcomes import OutcomeReader
+from sinks.records.record_rows import Record
 from streams.enrich.outputs import outputs
 from streams.enrich.pipeline import Pipeline
 from tests.fuzz.corpus import BATCH_ID, Registry, event_messages, registry

@@ -34,8 +34,8 @@ from schemas.positions import (
 from schemas.prices.card import Provisional
 from schemas.tallies import TALLIES
 from sinks.errors import SinkError
-from sinks.ranges import Assembler
-from sinks.record_rows import Record, Rows, alert_rows, rejected_rows, status_rows
+from sinks.events.ranges import Assembler
+from sinks.records.record_rows import Record, Rows, alert_rows, rejected_rows, status_rows
 from streams.agents.state_records import StateError, read_checkpoints, sums_table, write_checkpoint
 from streams.agents.tally_message import UnreadableTally, read_tally
 from streams.enrich.fingerprint_log import read_fingerprints

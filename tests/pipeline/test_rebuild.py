@@ -20,7 +20,7 @@ from runtime.log_identity import log_identity
 from sinks.config import ClickHouseTarget
 from sinks.database import Database
 from sinks.migrate import has_access_control, migrate
-from sinks.usage_history import ClickHouseHistory
+from sinks.recovery.usage_history import ClickHouseHistory
 from streamgauge.rebuilding import rebuild_partitions
 from streams.agents.config import AgentsConfig
 from tests.streams.agents.test_app import MINUTE, NOON, House

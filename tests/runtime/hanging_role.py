@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sinks.enriched_writer import EnrichedWriter
+from sinks.events.enriched_writer import EnrichedWriter
 from streamgauge.cli import app
 from streams.agents.custody import Custody
 from streams.enrich.run import Enricher

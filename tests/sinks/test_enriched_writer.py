@@ -16,8 +16,8 @@ from schemas.positions import SourceRange
 from sinks.config import ClickHouseTarget
 from sinks.database import Database
 from sinks.errors import SinkError
-from sinks.intents import Intent
-from sinks.ledger import chain_end
+from sinks.events.intents import Intent
+from sinks.events.ledger import chain_end
 from sinks.run import prepare
 from streamgauge.embedded.broker import pick_port
 from streamgauge.embedded.clickhouse import EmbeddedClickHouse

@@ -11,9 +11,9 @@ from runtime.clock import FixedClock
 from sinks.config import ClickHouseTarget
 from sinks.database import Database
 from sinks.errors import ContentRefused, code_of, verdict
-from sinks.event_rows import by_months
-from sinks.isolate import insert_good_rows
+from sinks.events.event_rows import by_months
 from sinks.migrate import migrate
+from sinks.refusals.isolate import insert_good_rows
 from tests.support.blocks import NOON_US, enriched_table, us
 
 

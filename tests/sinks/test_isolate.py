@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sinks.errors import ContentRefused, SinkError, sentence_of, verdict
-from sinks.isolate import insert_good_rows
-from sinks.refusal_limit import RefusalLimit
+from sinks.refusals.isolate import insert_good_rows
+from sinks.refusals.refusal_limit import RefusalLimit
 from tests.support.blocks import enriched_table, us
 
 

@@ -13,9 +13,9 @@ from schemas.outcomes import OUTCOME_COLUMNS
 from sinks.config import ClickHouseTarget, Retention, SinkConfigError
 from sinks.database import Database, split_statements
 from sinks.errors import SinkError
-from sinks.ledger import LEDGER
+from sinks.events.ledger import LEDGER
 from sinks.migrate import Migration, known_migrations, migrate, pending
-from sinks.record_rows import ADJUSTMENTS, ALERTS, REJECTED, STATUS
+from sinks.records.record_rows import ADJUSTMENTS, ALERTS, REJECTED, STATUS
 from sinks.retention import apply_retention
 from tests.support.blocks import NOON_US
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.positions import PositionError, SourceRange
-from sinks.chain import Chain
 from sinks.errors import SinkError
-from sinks.intents import Intent, read_intent
-from sinks.ranges import Assembler, RangeBlock
+from sinks.events.chain import Chain
+from sinks.events.intents import Intent, read_intent
+from sinks.events.ranges import Assembler, RangeBlock
 from tests.support.blocks import BlockMessage, enriched_table, range_messages
 
 

@@ -23,9 +23,9 @@ from sinks.config import ClickHouseTarget
 from sinks.database import Database
 from sinks.errors import SinkError
 from sinks.migrate import migrate
-from sinks.outcome_limit import OutcomeLimit
-from sinks.outcomes import OutcomeReader
-from sinks.record_rows import Record, alert_rows, rejected_rows, status_rows
+from sinks.records.outcome_limit import OutcomeLimit
+from sinks.records.outcomes import OutcomeReader
+from sinks.records.record_rows import Record, alert_rows, rejected_rows, status_rows
 from tests.sinks.running import SinkHouse, wait_until
 from tests.support.blocks import NOON_US, BlockMessage, default_of
 from tests.support.kafka import ApacheKafka

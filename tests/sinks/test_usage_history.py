@@ -6,8 +6,8 @@ import pyarrow as pa
 
 from runtime.clock import FixedClock
 from sinks.database import Database
-from sinks.record_rows import ADJUSTMENTS
-from sinks.usage_history import ClickHouseHistory
+from sinks.records.record_rows import ADJUSTMENTS
+from sinks.recovery.usage_history import ClickHouseHistory
 from tests.support.blocks import NOON_US, default_of, enriched_table
 
 LOG = "cluster/topic"

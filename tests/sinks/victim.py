@@ -1,7 +1,7 @@
 """A writer of usage.enriched that ends itself at a chosen step: `python -m tests.sinks.victim JSON`.
 
 SIGKILL: nothing is flushed, closed or committed. SIGSTOP: it stalls, heartbeats and all, until somebody continues it.
-The point is a step of the loop in `sinks.enriched_writer`, in the worker's second flush: a finished one lies before it.
+The point is a step of the loop in `sinks.events.enriched_writer`, in the worker's second flush: one lies before it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from runtime.connection import KafkaConnection
 from runtime.health import Health
 from runtime.metrics import SinkMetrics
 from schemas.topics import Topics
-from sinks.chain import Chain
 from sinks.config import ClickHouseTarget
 from sinks.database import Database
-from sinks.enriched_writer import EVENTS_TABLE, EnrichedWriter
-from sinks.isolate import RefusedRow
+from sinks.events.chain import Chain
+from sinks.events.enriched_writer import EVENTS_TABLE, EnrichedWriter
+from sinks.refusals.isolate import RefusedRow
 from tests.sinks.running import CONFIG
 
 #: Where a worker may end itself. `in 3` is behind a few of the inserts that isolate a bad row. `never`: the test does.

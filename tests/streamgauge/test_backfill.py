@@ -18,9 +18,9 @@ import pytest
 from runtime.clock import SystemClock
 from runtime.group_admin import GroupInUse
 from schemas.control.budgets import Budget
-from sinks.backfill import Backfill
 from sinks.config import ClickHouseTarget, SinkConfig
 from sinks.migrate import known_migrations
+from sinks.recovery.backfill import Backfill
 from streamgauge.embedded.child import LOOPBACK
 from tests.support.enrich import Event, event, json_value, send, send_events
 from tests.support.house import TestHouse, wait_for

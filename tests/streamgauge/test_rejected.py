@@ -19,10 +19,10 @@ from schemas.arrow_ipc import to_ipc
 from schemas.rejections import RejectionCode, pack_raw
 from schemas.usage import TIMESTAMP
 from sinks.config import ClickHouseTarget
+from sinks.corrections.rejected import Place, Refused
 from sinks.database import Database
-from sinks.outcomes import OutcomeReader
-from sinks.record_rows import Record
-from sinks.rejected import Place, Refused
+from sinks.records.outcomes import OutcomeReader
+from sinks.records.record_rows import Record
 from streamgauge.cli import app
 from streamgauge.cli.rejected_options import place_at
 from streamgauge.rejected.advice import ADVICE

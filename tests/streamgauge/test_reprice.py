@@ -19,8 +19,8 @@ from schemas.control.snapshot import ControlSnapshot
 from schemas.prices.card import Provisional
 from schemas.prices.overrides import OverrideRates, PriceOverride
 from schemas.tallies import CELL_DIMENSIONS, TALLIES
-from sinks.adjustments import Wanted, stretches
 from sinks.config import ClickHouseTarget
+from sinks.corrections.adjustments import Wanted, stretches
 from sinks.database import Database
 from streamgauge.adjusting import AdjustmentWriter, Fenced, NotWritten, tallies_of, wait_until_written
 from streamgauge.adjusting.deltas import Booking

@@ -18,7 +18,7 @@ from schemas.positions import read_mark, read_range, read_version
 from schemas.rejections import Rejection
 from schemas.status import BudgetStatus
 from schemas.tallies import TALLIES
-from sinks.ranges import Assembler
+from sinks.events.ranges import Assembler
 from streams.agents.state_records import read_checkpoints
 from streams.agents.tally_message import read_tally
 from streams.enrich.fingerprint_log import read_fingerprints

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from schemas.positions import VERSION_HEADER, read_range, read_version
-from sinks.ranges import Assembler, RangeBlock
+from sinks.events.ranges import Assembler, RangeBlock
 from streams.agents.config import AgentsConfig
 from streams.agents.shard import Counts, Shard
 from streams.agents.tally_message import read_tally

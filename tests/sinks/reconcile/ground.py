@@ -24,9 +24,9 @@ from schemas.positions import SourceRange
 from schemas.status import BudgetStatus
 from schemas.topics import Topics
 from sinks.database import Database
-from sinks.event_rows import event_rows
-from sinks.ledger import ledger_rows
-from sinks.ranges import Assembler, RangeBlock
+from sinks.events.event_rows import event_rows
+from sinks.events.ledger import ledger_rows
+from sinks.events.ranges import Assembler, RangeBlock
 from sinks.reconcile.findings import Finding
 from sinks.reconcile.run import Judged, Reconciler
 from tests.support.blocks import NOON_US, enriched_table, range_messages

@@ -42,6 +42,10 @@ from tests.support.enrich import (
     short_session,
 )
 
+#: Where one broker shows it.
+ON_KAFKA = pytest.mark.parametrize("bootstrap", [pytest.param("kafka", marks=pytest.mark.kafka)], indirect=True)
+EMBEDDED = pytest.mark.parametrize("bootstrap", ["tansu"], indirect=True)
+
 
 @pytest.fixture
 def connection(bootstrap: str) -> KafkaConnection:
@@ -93,6 +97,7 @@ def test_a_restart_goes_on_with_the_window_and_the_watermark(
     assert seen.skipped == 0
 
 
+@ON_KAFKA
 def test_two_workers_share_and_a_rebalance_loses_and_doubles_nothing(
     connection: KafkaConnection, topics: Topics
 ) -> None:
@@ -138,6 +143,7 @@ def test_two_workers_share_and_a_rebalance_loses_and_doubles_nothing(
     check(read_outputs(connection, topics), sent, topics)
 
 
+@ON_KAFKA
 def test_transaction_markers_leave_no_hole(connection: KafkaConnection, topics: Topics) -> None:
     producer = Producer(connection.librdkafka(transactional_id=f"{topics.prefix}markers"))
     producer.init_transactions(30)
@@ -209,6 +215,7 @@ def test_control_documents_are_taken_up_without_a_restart(connection: KafkaConne
     assert {row.control for row in seen.ledger} == {0, 1}
 
 
+@EMBEDDED
 def test_bad_messages_stop_nobody(connection: KafkaConnection, topics: Topics) -> None:
     bad: list[bytes | None] = [None, b"", b"{", b"\x00\x00\x00\x00\x07x", b"\xc3\x01" + b"x" * 20, b"what", b"{}"]
     good = [(0, b"k", avro_value(event(n))) for n in range(3)]
@@ -227,6 +234,7 @@ def test_bad_messages_stop_nobody(connection: KafkaConnection, topics: Topics) -
     }
 
 
+@EMBEDDED
 def test_run_enrich_ends_when_told_and_commits_what_is_done(connection: KafkaConnection, topics: Topics) -> None:
     send_events(connection, topics, [event(n) for n in range(20)])
     halt = threading.Event()
@@ -253,6 +261,7 @@ def test_run_enrich_ends_when_told_and_commits_what_is_done(connection: KafkaCon
     assert len(read_outputs(connection, topics).rows) == 20
 
 
+@EMBEDDED
 def test_an_intent_for_a_partition_that_was_taken_away_is_refused(connection: KafkaConnection, topics: Topics) -> None:
     source = EventSource(
         connection,
@@ -298,6 +307,7 @@ def test_a_window_that_does_not_reach_the_committed_offset_stops_the_worker(
         worker.close()
 
 
+@ON_KAFKA
 def test_a_group_that_was_forgotten_does_not_start_over(connection: KafkaConnection, topics: Topics) -> None:
     send_events(connection, topics, [event(n) for n in range(40)])
     enrich_all(connection, topics)

@@ -20,6 +20,7 @@ from streams.enrich import ends, patience
 from streams.enrich.patience import Patience, Stopping
 from streams.enrich.publisher import Publisher
 from streams.enrich.run import Enricher
+from tests.conftest import without_kafka
 from tests.streams.enrich.oracle import RECORDS, check, traffic
 from tests.support.enrich import (
     avro_value,
@@ -37,6 +38,17 @@ from tests.support.enrich import (
     short_session,
 )
 from tests.support.kafka import ApacheKafka
+from tests.support.kafka_jars import KafkaUnavailableError
+
+
+@pytest.fixture(scope="module")
+def mortal_kafka() -> Iterator[ApacheKafka]:
+    """An Apache Kafka that the tests of this file kill and start again."""
+    try:
+        with ApacheKafka() as kafka:
+            yield kafka
+    except KafkaUnavailableError as error:
+        without_kafka(error)
 
 
 class Registry:
@@ -183,12 +195,12 @@ def test_partitions_that_move_while_the_registry_is_away(
 
 @pytest.mark.kafka
 def test_kafka_dies_under_load_and_comes_back(
-    own_kafka: ApacheKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    mortal_kafka: ApacheKafka, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is lost or doubled, the same worker goes on, and it was neither idle nor ready meanwhile."""
     monkeypatch.setattr(patience, "LONGEST_S", 1.0)
     monkeypatch.setattr(ends, "FRESH_S", 0.5)
-    connection = short_session(own_kafka.bootstrap)
+    connection = short_session(mortal_kafka.bootstrap)
     topics = make_topics(connection, topic_prefix)
     send_records(connection, topics, *RECORDS)
     sent = traffic(topics, 3_000)
@@ -203,27 +215,27 @@ def test_kafka_dies_under_load_and_comes_back(
 
     with turning(worker, halt) as raised:
         wait_for(lambda: done() > 100)
-        own_kafka.kill()
+        mortal_kafka.kill()
         wait_for(lambda: bool(raised) or not health.readiness().ok)
-        own_kafka.start()
+        mortal_kafka.start()
         send(connection, topics.events, sent.messages[half:])
         wait_for(lambda: bool(raised) or done() == len(sent.messages))
         # Killed with nothing to do: an end that was told before proves nothing.
         wait_for(lambda: bool(raised) or health.liveness().reason.startswith("input empty"))
-        own_kafka.kill()
+        mortal_kafka.kill()
         wait_for(lambda: bool(raised) or not health.readiness().ok)
         halt.set()
         began = time.monotonic()
     assert not raised, raised[0]
     assert time.monotonic() - began < 20
-    own_kafka.start()
+    mortal_kafka.start()
     check(read_outputs(connection, topics), sent, topics)
 
 
 @pytest.mark.kafka
-def test_a_publisher_that_waits_for_kafka_leaves_when_told(own_kafka: ApacheKafka, topic_prefix: str) -> None:
+def test_a_publisher_that_waits_for_kafka_leaves_when_told(mortal_kafka: ApacheKafka, topic_prefix: str) -> None:
     """What it had not written is supplied by the next worker: no event of the batch is taken for its own duplicate."""
-    connection = short_session(own_kafka.bootstrap)
+    connection = short_session(mortal_kafka.bootstrap)
     topics = make_topics(connection, topic_prefix, events=1)
     send(connection, topics.events, [(0, b"k", avro_value(event(n))) for n in range(40)])
     halt, told = threading.Event(), threading.Event()
@@ -235,7 +247,7 @@ def test_a_publisher_that_waits_for_kafka_leaves_when_told(own_kafka: ApacheKafk
         def publish(self, messages: object) -> int:
             every = list(messages)  # type: ignore[call-overload]
             super().publish(every[:2])
-            own_kafka.kill()
+            mortal_kafka.kill()
             told.set()
             return super().publish(every[2:])
 
@@ -245,8 +257,25 @@ def test_a_publisher_that_waits_for_kafka_leaves_when_told(own_kafka: ApacheKafk
         wait_for(lambda: bool(raised) or len(worker._publisher._producer) > 0)
         halt.set()
     assert not raised, raised[0]
-    own_kafka.start()
+    mortal_kafka.start()
     enrich_all(connection, topics)
     seen = read_outputs(connection, topics)
     assert len(seen.rows) == 40
     assert sum(row.duplicates for row in seen.ledger) == 0
+
+
+@pytest.mark.kafka
+def test_a_worker_leaves_soon_while_kafka_is_away(mortal_kafka: ApacheKafka, topic_prefix: str) -> None:
+    """Also when nothing had told it of the outage, and nobody told it to stop: it ends for a reason of its own."""
+    connection = short_session(mortal_kafka.bootstrap)
+    topics = make_topics(connection, topic_prefix, events=1)
+    send(connection, topics.events, [(0, b"k", avro_value(event(0)))])
+    worker = new_enricher(connection, topics)
+    try:
+        run_until(lambda: 0 in worker._source.states and worker._source.states[0].position == 1, worker)
+        mortal_kafka.kill()
+        began = time.monotonic()
+    finally:
+        worker.close()
+    assert time.monotonic() - began < 20
+    mortal_kafka.start()

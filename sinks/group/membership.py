@@ -20,9 +20,9 @@ from runtime.connection import KafkaConnection
 from runtime.health import Health
 from runtime.recovery import offsets_lost, places_to_start
 from sinks.config import SinkConfig
-from sinks.errand import begin
 from sinks.errors import ContentRefused, SinkError, code_of, sentence_of, verdict
-from sinks.kafka_codes import FENCED, PASSING
+from sinks.group.errand import begin
+from sinks.group.kafka_codes import FENCED, PASSING
 
 _log = structlog.get_logger("sink")
 _Result = TypeVar("_Result")

@@ -7,7 +7,7 @@ a hint for people, and its metadata the intent of the owner before. Then, for ea
 2. *intent*: commit the offset of the first message with metadata that names [first, next), and wait for the answer. The
    broker refuses it from a member that lost the partition: a stalled process stops here;
 3. insert the events under the token `LOG:PARTITION:FIRST-NEXT`. What ClickHouse refuses for its content is halved, each
-   half under a token of its own (sinks.isolate), until the bad rows stand alone;
+   half under a token of its own (sinks.refusals.isolate), until the bad rows stand alone;
 4. publish a rejection for each bad row, and wait for the broker's word;
 5. insert the ledger rows under the token of 3, with the count of the bad rows;
 6. commit the offset behind the last message.
@@ -37,20 +37,20 @@ from runtime.log_identity import log_identity
 from runtime.metrics import SinkMetrics
 from schemas.positions import PositionError
 from schemas.topics import Topics
-from sinks.chain import Chain
 from sinks.config import SinkConfig
 from sinks.database import Database
-from sinks.dead_letters import DeadLetters, rejection_of
 from sinks.errors import ContentRefused, SinkError
-from sinks.event_rows import event_rows
-from sinks.intents import read_intent
-from sinks.isolate import RefusedRow, insert_good_rows
-from sinks.lag import Lag
-from sinks.ledger import ChainEnd, chain_end, ledger_rows
-from sinks.membership import AssignmentChanged, Halted, Membership
-from sinks.places import bounds_of, first_offset, refuse_further_partitions
-from sinks.ranges import FOREIGN, RangeBlock
-from sinks.refusal_limit import RefusalLimit
+from sinks.events.chain import Chain
+from sinks.events.event_rows import event_rows
+from sinks.events.intents import read_intent
+from sinks.events.ledger import ChainEnd, chain_end, ledger_rows
+from sinks.events.places import bounds_of, first_offset, refuse_further_partitions
+from sinks.events.ranges import FOREIGN, RangeBlock
+from sinks.group.lag import Lag
+from sinks.group.membership import AssignmentChanged, Halted, Membership
+from sinks.refusals.dead_letters import DeadLetters, rejection_of
+from sinks.refusals.isolate import RefusedRow, insert_good_rows
+from sinks.refusals.refusal_limit import RefusalLimit
 
 _log = structlog.get_logger("sink")
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from schemas.usage import TIMESTAMP
 from sinks.database import Database, read_sql
-from sinks.isolate import RefusedRow
-from sinks.ranges import RangeBlock
+from sinks.events.ranges import RangeBlock
+from sinks.refusals.isolate import RefusedRow
 
 _INTS: Final = (
     *("first", "next", "read", "enriched", "duplicates", "rejected", "late", "input_tokens", "output_tokens"),
@@ -89,7 +89,7 @@ def chain_end(database: Database, log: str, partition: int, *, accept_gaps: bool
     The sink inserts in order, so a gap means that rows were removed: reading goes on from there, and what follows is
     repeated under its old keys. With `accept_gaps` the greatest end counts.
     """
-    rows = database.query(read_sql("chain_end.sql"), {"log": log, "partition": partition})
+    rows = database.query(read_sql("events", "chain_end.sql"), {"log": log, "partition": partition})
     end: ChainEnd | None = None
     for first, after, enriched_offset in sorted(rows):
         if end is not None and first > end.applied and not accept_gaps:

@@ -41,8 +41,8 @@ from schemas.topics import Topics
 from sinks.config import ClickHouseTarget, SinkConfig
 from sinks.database import Database, read_sql, split_statements
 from sinks.errors import SinkError, code_of
-from sinks.holdings import EventsHeld, Holdings, missing_tables, record_topics, survey
-from sinks.ledger import chain_end
+from sinks.events.ledger import chain_end
+from sinks.recovery.holdings import EventsHeld, Holdings, missing_tables, record_topics, survey
 from sinks.run import prepare, run_sink
 
 _log = structlog.get_logger("backfill")
@@ -241,5 +241,5 @@ def _take_back(database: Database, log: str, held: EventsHeld) -> None:
         return
     _log.warning("backfill.rows_missing", partition=held.held.place.partition, ledger=held.expected, rows=held.rows)
     parameters = {"log": log, "partition": held.held.place.partition, "first": held.first}
-    for statement in split_statements(read_sql("take_back.sql")):
+    for statement in split_statements(read_sql("recovery", "take_back.sql")):
         database.command(statement, parameters if "{log:" in statement else None)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from runtime.clock import Clock, SystemClock
 from schemas.tallies import CELL_DIMENSIONS
 from sinks.database import Database, read_sql
-from sinks.ledger import chain_end
+from sinks.events.ledger import chain_end
 from sinks.reconcile.asking import ask
 from sinks.reconcile.gaps import find_gaps
 from sinks.reconcile.scope import LogScope, kept_since_us, scopes
@@ -60,7 +60,7 @@ class ClickHouseHistory:
         # Months are told apart by their numbers alone: fourteen of them at most are asked for.
         window_us = _WINDOW_US[resolution]
         rows = self._asked.query(
-            read_sql("history_teams.sql"),
+            read_sql("recovery", "history_teams.sql"),
             self._bounds(before, first_window * window_us)
             | {"resolution": resolution, "window_us": max(1, window_us), "first_window": first_window},
         )
@@ -70,7 +70,8 @@ class ClickHouseHistory:
         """Columns minute, calls, tokens, cost_nanousd and provisional_nanousd."""
         scope = {name: selectors.get(name, "") for name in CELL_DIMENSIONS}
         rows = self._asked.query(
-            read_sql("history_budget.sql"), self._bounds(before, first_minute * _WINDOW_US["minute"]) | scope
+            read_sql("recovery", "history_budget.sql"),
+            self._bounds(before, first_minute * _WINDOW_US["minute"]) | scope,
         )
         return _table(rows, _BUDGET)
 
@@ -101,7 +102,7 @@ class ClickHouseHistory:
 
     def refused(self, before: Mapping[int, int]) -> tuple[int, int]:
         """How many accepted events ClickHouse refused for good, and their cost in nano-USD: no sum here has them."""
-        ((events, cost),) = self._asked.query(read_sql("history_refused.sql"), self._bounds(before, 0))
+        ((events, cost),) = self._asked.query(read_sql("recovery", "history_refused.sql"), self._bounds(before, 0))
         return int(events), int(cost)
 
     def _bounds(self, before: Mapping[int, int], since_us: int) -> dict[str, Any]:

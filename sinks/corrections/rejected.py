@@ -182,5 +182,5 @@ def _aware(moment: datetime) -> datetime:
 
 
 def _sql(name: str) -> str:
-    (statement,) = split_statements(read_sql(name))
+    (statement,) = split_statements(read_sql("corrections", name))
     return statement

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from runtime.connection import KafkaConnection
 from sinks.errors import SinkError
-from sinks.ledger import ChainEnd
+from sinks.events.ledger import ChainEnd
 
 _log = structlog.get_logger("sink")
 

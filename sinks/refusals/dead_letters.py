@@ -16,7 +16,7 @@ from schemas.enriched import ENRICHED
 from schemas.positions import version_header
 from schemas.rejections import Rejection, pack_raw
 from sinks.errors import SinkError
-from sinks.isolate import RefusedRow
+from sinks.refusals.isolate import RefusedRow
 
 _ANSWER_S: Final = 10.0
 _MAX_SENTENCE: Final = 1_000

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from sinks.errors import ContentRefused, SinkError
-from sinks.event_rows import by_months, months_of
+from sinks.events.event_rows import by_months, months_of
 
 #: Inserts rows under a token. Raises ContentRefused.
 Insert = Callable[[pa.Table, str], None]

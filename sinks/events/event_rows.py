@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sinks.ranges import RangeBlock
+from sinks.events.ranges import RangeBlock
 
 #: ClickHouse refuses a block over more than 100 table partitions (max_partitions_per_insert_block); some room is left.
 MAX_MONTHS: Final = 90

@@ -13,8 +13,8 @@ import pyarrow as pa
 from schemas.decoding import Decoder, SchemaSource, as_json
 from schemas.rejections import Rejection, RejectionCode, pack_raw
 from schemas.usage import TIMESTAMP
-from sinks.outcome_checks import breaches
-from sinks.record_rows import Record
+from sinks.records.outcome_checks import breaches
+from sinks.records.record_rows import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,13 @@ from schemas.rejections import Rejection
 from schemas.topics import Topics
 from sinks.config import SinkConfig
 from sinks.database import Database
-from sinks.dead_letters import DeadLetters
 from sinks.errors import ContentRefused
-from sinks.membership import AssignmentChanged, Halted, Membership
-from sinks.outcome_limit import SCHEMA_CODES, OutcomeLimit
-from sinks.outcomes import OutcomeReader
-from sinks.record_rows import Record, Rows, adjustment_rows, alert_rows, rejected_rows, status_rows
-from sinks.refusal_limit import RefusalLimit
+from sinks.group.membership import AssignmentChanged, Halted, Membership
+from sinks.records.outcome_limit import SCHEMA_CODES, OutcomeLimit
+from sinks.records.outcomes import OutcomeReader
+from sinks.records.record_rows import Record, Rows, adjustment_rows, alert_rows, rejected_rows, status_rows
+from sinks.refusals.dead_letters import DeadLetters
+from sinks.refusals.refusal_limit import RefusalLimit
 
 _log = structlog.get_logger("sink")
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sinks.intents import Intent
-from sinks.ranges import Assembler, RangeBlock
+from sinks.events.intents import Intent
+from sinks.events.ranges import Assembler, RangeBlock
 
 Placement = Literal["taken", "skipped", "hole"]
 

@@ -126,8 +126,8 @@ def survey(
 
 def _against(database: Database, log: str, held: Held, first: int | None) -> EventsHeld:
     parameters = {"log": log, "partition": held.place.partition, "first": 2**62 if first is None else first}
-    [(expected, older_expected, applied)] = database.query(read_sql("holdings_ledger.sql"), parameters)
-    [(rows, older_rows)] = database.query(read_sql("holdings_rows.sql"), parameters)
+    [(expected, older_expected, applied)] = database.query(read_sql("recovery", "holdings_ledger.sql"), parameters)
+    [(rows, older_rows)] = database.query(read_sql("recovery", "holdings_rows.sql"), parameters)
     return EventsHeld(held, first, applied, expected, rows, older_expected, older_rows)
 
 

@@ -1,0 +1,3 @@
+"""The topics of records into their tables, at least once and idempotent: outcomes, refusals, alerts, statuses,
+adjustments.
+"""

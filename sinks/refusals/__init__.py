@@ -1,0 +1,1 @@
+"""What ClickHouse refuses for its content: told apart row by row, published as dead letters, and limited."""
