@@ -21,7 +21,7 @@ class GroupInUse(RuntimeError):
 
 
 def members_of(connection: KafkaConnection, group: str, timeout_s: float = 10.0) -> list[str]:
-    """`CLIENT at HOST` of each member; empty for a group that does not exist. KafkaException."""
+    """`CLIENT at HOST` of each member, where the broker tells; none for a group that is not there. KafkaException."""
     admin = AdminClient({**connection.librdkafka(), "log_level": 4})
     try:
         found = admin.describe_consumer_groups([group], request_timeout=timeout_s)[group].result()
@@ -31,6 +31,9 @@ def members_of(connection: KafkaConnection, group: str, timeout_s: float = 10.0)
         raise
     if found.state == ConsumerGroupState.DEAD:
         return []
+    if found.state == ConsumerGroupState.STABLE and not found.members:
+        # The embedded broker knows that there are some, and not who.
+        return ["a worker that the broker does not name"]
     return sorted(f"{member.client_id} at {str(member.host).lstrip('/')}" for member in found.members)
 
 

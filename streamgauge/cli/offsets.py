@@ -108,12 +108,14 @@ def set_one(
     role: Annotated[str, typer.Argument(help="enrich, agents or sink.")],
     place: Annotated[str, typer.Argument(help="TOPIC:PARTITION, the topic with its prefix.")],
     to: Annotated[str, typer.Option(help="earliest, latest, or an offset.", show_default=False)],
+    json: Json = False,
 ) -> None:
     """Set the offset at which a role goes on. Refused while the role runs.
 
     What lies between the old offset and the new one is read again, which changes nothing, or left out, which
     `streamgauge reconcile` will name.
     """
+    from streamgauge.cli.output import emit_json
     from streamgauge.offsets import ROLES, move
     from streamgauge.reach import reach_kafka
     from streamgauge.settings.convert import kafka_connection, topic_names
@@ -125,10 +127,23 @@ def set_one(
     connection = kafka_connection(settings)
     reach_kafka(connection)
     before, offset = move(connection, topic_names(settings), known, _place(place), _target(to))
+    left_from = max(before.look.committed, before.look.low)
+    if json:
+        emit_json(
+            {
+                "group": before.group,
+                "topic": before.place.topic,
+                "partition": before.place.partition,
+                "before": None if before.look.committed < 0 else before.look.committed,
+                "offset": offset,
+                "left_out": max(0, offset - left_from),
+            }
+        )
+        return
     was = "nothing was committed" if before.look.committed < 0 else f"was {before.look.committed}"
     typer.echo(f"{before.group}: {before.place.topic}[{before.place.partition}] goes on at {offset} ({was})")
-    if offset > max(before.look.committed, before.look.low):
-        typer.echo(f"left out: {max(before.look.committed, before.look.low)} to {offset - 1}")
+    if offset > left_from:
+        typer.echo(f"left out: {left_from} to {offset - 1}")
 
 
 def _place(text: str) -> Place:

@@ -81,6 +81,10 @@ def _with_alerts(_self: Any, arguments: tuple[Any, ...], _result: Any) -> bool:
     return bool(arguments[0].alerts)
 
 
+def _with_rejections(_self: Any, arguments: tuple[Any, ...], _result: Any) -> bool:
+    return bool(arguments[1])
+
+
 _SOURCE: Final = "streams.enrich.source:EventSource"
 _PUBLISHER: Final = "streams.enrich.publisher:Publisher"
 _KEEPER: Final = "streams.agents.keeper:ShardKeeper"
@@ -170,9 +174,9 @@ _SINK: Final = (
         "records after 2",
         "refused outcomes are published",
         "after",
-        "sinks.refusals.dead_letters:DeadLetters",
-        "publish",
-        _in_thread("sink-records"),
+        _RECORDS,
+        "_refuse",
+        _with_rejections,
         once=True,
     ),
     Point("sink", "records 3 half", "one table is inserted", "after", _RECORDS, "_insert"),

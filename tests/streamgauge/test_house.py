@@ -118,7 +118,7 @@ def test_a_trace_is_asked_for_and_survives_a_kill(folder: Path) -> None:
         eventually(lambda: first.ask(COUNTS) == WANTED, "the replayed events in ClickHouse")
         assert json.loads(first.run("query", COUNTS.replace("count()", "count() AS n"), "--json"))[0]["n"] == 60
         findings = json.loads(first.run("doctor", "--json"))
-        assert {one["state"] for one in findings} <= {"ok", "skipped"}
+        assert {one["state"] for one in findings} <= {"ok", "skipped"}, findings
         for role, address in first.told["endpoints"].items():
             with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
                 assert f"streamgauge_{role}_" in answer.read().decode(), f"metrics of {role}"

@@ -37,12 +37,12 @@ COST, HELD = 3_000_000, 14_000_000
 
 
 @pytest.fixture(scope="module")
-def house(bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SinkHouse]:
+def house(kafka_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SinkHouse]:
     """One sink for all tests, which keep apart by model and team."""
     prefix = f"t{uuid.uuid4().hex[:10]}"
     with EmbeddedClickHouse(tmp_path_factory.mktemp("clickhouse")) as clickhouse:
         target = ClickHouseTarget(clickhouse.host, clickhouse.port, "writer", clickhouse.writer_password, prefix)
-        house = SinkHouse(bootstrap, prefix, target)
+        house = SinkHouse(kafka_bootstrap, prefix, target)
         with house.running():
             yield house
 

@@ -52,7 +52,7 @@ def main() -> None:
         method, when, call = sys.argv[3].split(":")
         strike(method, when, int(call))
     configure_logs("INFO", "text", "agents")
-    connection = KafkaConnection(bootstrap, session_timeout_ms=6_000, fetch_wait_ms=50)
+    connection = KafkaConnection(bootstrap, session_timeout_ms=3_000, fetch_wait_ms=50)
     config = AgentsConfig(group=f"{prefix}streamgauge.agents", settle_ms=50, checkpoint_s=0.2)
     topics = Topics(prefix, event_partitions=2, tally_partitions=2)
     run_agents(config, connection, topics, SystemClock(), CollectorRegistry(), Health())

@@ -1,4 +1,4 @@
-"""The Faust worker as a process, on both brokers: alerts once, whatever is killed when."""
+"""The Faust worker as a process: alerts once, whatever is killed when."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class House:
     """Topics with one budget, and what a test says and hears on them."""
 
     def __init__(self, bootstrap: str, prefix: str, log: Path) -> None:
-        self.connection = KafkaConnection(bootstrap, session_timeout_ms=6_000, fetch_wait_ms=50)
+        self.connection = KafkaConnection(bootstrap, session_timeout_ms=3_000, fetch_wait_ms=50)
         self.topics = Topics(prefix, event_partitions=2, tally_partitions=2)
         self.log = log
         create_topics(self.connection, self.topics)
@@ -113,8 +113,9 @@ class House:
 
 
 @pytest.fixture
-def house(bootstrap: str, topic_prefix: str, tmp_path: Path) -> House:
-    return House(bootstrap, topic_prefix, tmp_path / "agents.log")
+def house(tansu_bootstrap: str, topic_prefix: str, tmp_path: Path) -> House:
+    """On the embedded broker: `test_app_faults` has the same and worse on Apache Kafka."""
+    return House(tansu_bootstrap, topic_prefix, tmp_path / "agents.log")
 
 
 def test_an_alert_is_told_once_through_kill_and_restart(house: House) -> None:
@@ -137,24 +138,3 @@ def test_an_alert_is_told_once_through_kill_and_restart(house: House) -> None:
     with house.agents():
         house.spend("20", NOON + 4 * MINUTE)
         assert [alert["level"] for alert in house.alerts(3)] == ["warning", "soft", "hard"]
-
-
-@pytest.mark.kafka
-def test_two_workers_share_and_take_over(kafka_bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
-    house = House(kafka_bootstrap, topic_prefix, tmp_path / "agents.log")
-    with house.agents() as one:
-        house.spend("50", NOON)
-        house.status(50)
-        with house.agents() as other:
-            for step, usd in enumerate(("10", "10", "15", "5")):
-                house.spend(usd, NOON + step * MINUTE, input_partition=step % 2)
-            assert house.status(90)["state"] == "warning"
-            one.kill()
-            one.wait(10)
-            house.spend("15", NOON + 10 * MINUTE)
-            house.status(105)
-            house.spend("20", NOON + 11 * MINUTE)
-            assert house.status(125)["state"] == "hard"
-            assert [alert["level"] for alert in house.alerts(3)] == ["warning", "soft", "hard"]
-            other.send_signal(signal.SIGTERM)
-            assert other.wait(30) == 0, house.log.read_text()[-6000:]

@@ -224,8 +224,10 @@ def run(adjusted_at: int, lost_at: int | None = None, low: int = 0) -> tuple[Wor
     keeper = world.keeper()
     for number, one in enumerate(everything):
         if number == adjusted_at:
-            row = budget_row(MONTHLY, NOON, "-5", calls=0)
-            world.adjustments.append(table([cell(NOON, calls=0, cost_nanousd=-5 * NANO), row]))
+            # So small that each level is reached in the same quarter of an hour: otherwise it depends on whether the
+            # correction or the watermark was first, which nobody wrote down, if that date is told anew.
+            row = budget_row(MONTHLY, NOON, "-1", calls=0)
+            world.adjustments.append(table([cell(NOON, calls=0, cost_nanousd=-NANO), row]))
         if number == lost_at:
             world.lose(low)
             world.rebuild()
