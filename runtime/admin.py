@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
@@ -88,7 +88,7 @@ def list_partitions(admin: AdminClient, timeout_s: float = 10.0) -> dict[str, in
 
 def inspect_topics(connection: KafkaConnection, topics: Topics, timeout_s: float = 10.0) -> list[TopicState]:
     """What is there, in the order of SPECS; changes nothing. Raises PartitionMismatch."""
-    admin = AdminClient(_quiet(connection))
+    admin = AdminClient(connection.librdkafka())
     found = list_partitions(admin, timeout_s)
     refuse_mismatch(topics, found)
     present = [spec for spec in SPECS if topics.name(spec.name) in found]
@@ -112,7 +112,7 @@ def create_topics(
     missing = [state for state in before if state.action == "missing"]
     if not missing:
         return before
-    admin = AdminClient(_quiet(connection))
+    admin = AdminClient(connection.librdkafka())
     futures = admin.create_topics(
         [
             NewTopic(state.name, topics.partitions(state.spec), replication, config=state.spec.config())
@@ -146,11 +146,6 @@ def _await_metadata(admin: AdminClient, names: Collection[str], timeout_s: float
         if time.monotonic() > deadline:
             raise TimeoutError(f"topics were created but are not known after {timeout_s:.0f} s: {', '.join(missing)}")
         time.sleep(0.05)
-
-
-def _quiet(connection: KafkaConnection) -> dict[str, Any]:
-    """Without librdkafka's notes about clients that end; warnings and errors stay."""
-    return {**connection.librdkafka(), "log_level": 4}
 
 
 def refuse_mismatch(topics: Topics, found: Mapping[str, int]) -> None:

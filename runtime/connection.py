@@ -53,6 +53,8 @@ class KafkaConnection:
             "bootstrap.servers": self.bootstrap,
             "client.id": self.client_id,
             "security.protocol": self.security_protocol,
+            # Warnings and worse: what the library notes besides is of no use to people.
+            "log_level": 4,
         }
         if self.tls is not None:
             config |= {

@@ -22,7 +22,7 @@ class GroupInUse(RuntimeError):
 
 def members_of(connection: KafkaConnection, group: str, timeout_s: float = 10.0) -> list[str]:
     """`CLIENT at HOST` of each member, where the broker tells; none for a group that is not there. KafkaException."""
-    admin = AdminClient({**connection.librdkafka(), "log_level": 4})
+    admin = AdminClient(connection.librdkafka())
     try:
         found = admin.describe_consumer_groups([group], request_timeout=timeout_s)[group].result()
     except KafkaException as error:
@@ -52,7 +52,7 @@ def set_offsets(connection: KafkaConnection, group: str, places: Sequence[TopicP
     if not places:
         return
     require_empty(connection, group, "before its offsets are set")
-    admin = AdminClient({**connection.librdkafka(), "log_level": 4})
+    admin = AdminClient(connection.librdkafka())
     done = admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, list(places))])
     for place in done[group].result().topic_partitions:
         if place.error is not None:

@@ -27,7 +27,7 @@ class GroupOffsets:
 
     def __init__(self, connection: KafkaConnection, group: str, timeout_s: float = 10.0) -> None:
         self._timeout_s = timeout_s
-        self._admin = AdminClient({**connection.librdkafka(), "log_level": 0})
+        self._admin = AdminClient(connection.librdkafka(log_level=0))
         config = connection.consumer(
             group,
             enable_partition_eof=True,

@@ -34,7 +34,7 @@ def grow_events(
     `groups`: of all roles. Raises GroupInUse while one has members, CannotGrow, and KafkaException.
     """
     assert {spec.name for spec in SPECS if spec.count == "events"} == set(_ORDER)
-    admin = AdminClient({**connection.librdkafka(), "log_level": 4})
+    admin = AdminClient(connection.librdkafka())
     found = list_partitions(admin, timeout_s)
     names = [topics.name(name) for name in _ORDER]
     if missing := [name for name in names if name not in found]:

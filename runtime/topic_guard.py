@@ -28,7 +28,7 @@ class TopicGuard:
     """Remembers the topics as they are at its first `check`. Not thread-safe."""
 
     def __init__(self, connection: KafkaConnection, topics: Topics, role: Role, timeout_s: float = 10.0) -> None:
-        self._admin = AdminClient({**connection.librdkafka(), "log_level": 0})
+        self._admin = AdminClient(connection.librdkafka(log_level=0))
         self._topics, self._timeout_s = topics, timeout_s
         self._names = sorted(topics.name(spec.name) for spec in SPECS if role in spec.readers or role in spec.writers)
         if role == "sink":

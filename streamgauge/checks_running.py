@@ -84,7 +84,7 @@ def _lag(found: list[Standing]) -> Finding:
 def _state(connection: KafkaConnection, topics: Topics, found: list[Standing]) -> Finding:
     """Whether the agents that have read tallies have a state of them."""
     read = {one.place.partition for one in found if one.role == "agents" and one.look.committed > 0}
-    counts = list_partitions(AdminClient({**connection.librdkafka(), "log_level": 4}))
+    counts = list_partitions(AdminClient(connection.librdkafka()))
     reader = GroupOffsets(connection, groups_of("agents", topics)[topics.tallies])
     try:
         looks = reader.looks([Place(topics.state, partition) for partition in range(counts.get(topics.state, 0))])

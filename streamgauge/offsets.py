@@ -56,7 +56,7 @@ class Standing:
 
 def standings(connection: KafkaConnection, topics: Topics, roles: tuple[Reader, ...] = ROLES) -> Iterator[Standing]:
     """Every partition that the roles read as members of a group. KafkaException when Kafka does not answer."""
-    counts = list_partitions(AdminClient({**connection.librdkafka(), "log_level": 4}))
+    counts = list_partitions(AdminClient(connection.librdkafka()))
     for role in roles:
         groups = groups_of(role, topics)
         for group in dict.fromkeys(groups.values()):

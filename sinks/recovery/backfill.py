@@ -77,7 +77,7 @@ class Backfill:
             self.connection,
             self.topics,
             self.group,
-            list_partitions(AdminClient({**self.connection.librdkafka(), "log_level": 4})),
+            list_partitions(AdminClient(self.connection.librdkafka())),
             log=log_identity(self.connection, self.topics.events),
         )
         try:
@@ -135,7 +135,7 @@ class Backfill:
 
     def _set_out(self, database: Database) -> dict[Place, Look]:
         """Step 3. What has to be reached, by place."""
-        counts = list_partitions(AdminClient({**self.connection.librdkafka(), "log_level": 4}))
+        counts = list_partitions(AdminClient(self.connection.librdkafka()))
         log = log_identity(self.connection, self.topics.events)
         targets: dict[Place, Look] = {}
         for group, topics in self._groups().items():

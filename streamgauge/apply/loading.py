@@ -98,7 +98,10 @@ def _explain(model: type[BaseModel], wrong: Any) -> str:
         return "is missing"
     if wrong["type"] == "extra_forbidden":
         name = str(wrong["loc"][-1])
-        close = difflib.get_close_matches(name, _field_names(model), n=1)
+        known = _field_names(model)
+        if name in known:
+            return "is a field of another part of this document, not of this one"
+        close = difflib.get_close_matches(name, known, n=1)
         return f"is not a field here{f'; did you mean {close[0]}?' if close else ''}"
     message = wrong["msg"].removeprefix("Value error, ")
     message = f"{message[0].lower()}{message[1:]}"

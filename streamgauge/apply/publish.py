@@ -34,7 +34,7 @@ def publish_plan(plan: Plan, connection: KafkaConnection, topics: Topics) -> Non
         connection.librdkafka(transactional_id=f"{topics.prefix}streamgauge.apply", transaction_timeout_ms=60_000)
         # Without a callback a fatal error surfaces as SystemError in whatever call comes next.
         # Level 4 leaves out a note of librdkafka's about every ended producer.
-        | {"log_level": 4, "error_cb": lambda error: failures.append(error) if error.fatal() else None}
+        | {"error_cb": lambda error: failures.append(error) if error.fatal() else None}
     )
     producer.init_transactions(_TIMEOUT_S)
     producer.begin_transaction()

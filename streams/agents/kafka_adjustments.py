@@ -52,7 +52,10 @@ class KafkaAdjustmentLog:
 
     def _consumer(self) -> Consumer:
         group = f"{self._topics.prefix}streamgauge.agents.adjustments"
-        return Consumer(self._connection.consumer(group, isolation_level="read_committed", enable_partition_eof=True))
+        # log_level: while Kafka is away the client says so twenty times a second; `_follow` and `read` say it too.
+        return Consumer(
+            self._connection.consumer(group, isolation_level="read_committed", enable_partition_eof=True, log_level=2)
+        )
 
     def _follow(self) -> None:
         consumer = self._consumer()

@@ -193,7 +193,8 @@ class KafkaTallyLog:
         self._connection, self._topics, self._group = connection, topics, group
 
     def _consumer(self) -> Consumer:
-        return Consumer(self._connection.consumer(self._group, enable_partition_eof=True))
+        # log_level: whoever reads says himself that Kafka is away.
+        return Consumer(self._connection.consumer(self._group, enable_partition_eof=True, log_level=2))
 
     def read(self, partition: int, first: int, until: int) -> Iterator[TallyMessage]:
         if first >= until:

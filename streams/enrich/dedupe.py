@@ -51,7 +51,7 @@ class Window:
 
     A remembered id counts for `horizon_us` of broker time after its own, in whole minutes and by the row's own broker
     minute. Beyond `max_ids` the oldest minutes stop counting; the newest minute always counts. Memory: 16 bytes an id,
-    for at most a quarter more ids than that.
+    for at most a quarter more ids than count.
     """
 
     def __init__(self, horizon_us: int, max_ids: int) -> None:
@@ -64,7 +64,8 @@ class Window:
         self._newest: int | None = None
         #: The oldest minute that counts, where the number of ids decides; None: the horizon alone decides.
         self._floor: int | None = None
-        self._drop_above = max_ids * 5 // 4
+        #: How many ids count.
+        self._counting = 0
 
     def __len__(self) -> int:
         return sum(len(segment) for segment in self._segments)
@@ -111,12 +112,11 @@ class Window:
         while len(self._segments) > 1 and len(self._segments[-2]) < 2 * len(self._segments[-1]):
             newer, older = self._segments.pop(), self._segments.pop()
             self._segments.append(_merged(self._without_expired(older), newer))
-        if len(self) > self._drop_above:
+        if len(self) > self._counting * 5 // 4:
             merged = self._without_expired(self._segments.pop())
             while self._segments:
                 merged = _merged(self._without_expired(self._segments.pop()), merged)
             self._segments = [merged]
-            self._drop_above = max(self._max_ids, len(self)) * 5 // 4
 
     def horizon_minutes_held(self) -> int:
         """How many minutes of broker time the window reaches back from its newest id."""
@@ -163,18 +163,20 @@ class Window:
         if self._newest != before:
             for minute in [minute for minute in self._counts if self._horizon < _age(self._newest, minute) <= _HALF]:
                 self._total -= self._counts.pop(minute)
-        self._floor = self._oldest_that_counts(self._newest) if self._total > self._max_ids else None
+        if self._total > self._max_ids:
+            self._floor, self._counting = self._oldest_that_counts(self._newest)
+        else:
+            self._floor, self._counting = None, self._total
 
-    def _oldest_that_counts(self, newest: int) -> int:
-        """The oldest minute down to which there are at most `max_ids`, and at least the newest."""
-        floor, room = newest, self._max_ids
+    def _oldest_that_counts(self, newest: int) -> tuple[int, int]:
+        """The oldest minute down to which there are at most `max_ids`, and at least the newest; how many those are."""
+        floor, counting = newest, 0
         # An id dated after the newest cannot be: the newest is the greatest.
         for minute in sorted(self._counts, key=lambda minute: _age(newest, minute)):
-            room -= self._counts[minute]
-            if room < 0:
+            if counting and counting + self._counts[minute] > self._max_ids:
                 break
-            floor = minute
-        return floor
+            floor, counting = minute, counting + self._counts[minute]
+        return floor, counting
 
     def _without_expired(self, segment: Fingerprints) -> Fingerprints:
         """A segment without what can never count again."""

@@ -27,7 +27,7 @@ def refuse_other_counts(connection: KafkaConnection, topics: Topics, given: Coll
     """Raise PartitionMismatch. `given`: the partitions of `usage.events` that the group hands out; where Kafka does not
     answer, they alone are judged.
     """
-    admin = AdminClient({**connection.librdkafka(), "log_level": 0})
+    admin = AdminClient(connection.librdkafka(log_level=0))
     names = {topics.events, topics.fingerprints, topics.enriched, topics.tallies}
     for last in (False, True):
         try:

@@ -88,5 +88,5 @@ def test_kafka_killed_and_back_and_a_third_worker(own_kafka: ApacheKafka, tmp_pa
             assert two.wait(30) == 0, house.log.read_text()[-6000:]
             house.spend("5", NOON + 9 * MINUTE)
             house.status(130)
-    # A limited log: the client alone would have said thousands of lines while Kafka was away.
-    assert len(house.log.read_text().splitlines()) < 1_000
+    # Unlimited, Faust's client says hundreds of lines a second while Kafka is away.
+    assert sum(" aiokafka" in line for line in house.log.read_text().splitlines()) < 200

@@ -91,6 +91,15 @@ def test_sixteen_bytes_an_id_and_bounded_by_count() -> None:
     assert window.horizon_minutes_held() == 9
 
 
+def test_what_expired_leaves_memory() -> None:
+    """Also where the horizon alone decides."""
+    window = Window(HORIZON * MINUTE_US, 1_000_000)
+    for minute in range(100):
+        window.add(prints([(minute * 1_000 + n, 0, STARTS[0] + minute) for n in range(1_000)]))
+        assert len(window) <= (HORIZON + 1) * 1_000 * 5 // 4
+    assert len(window) >= (HORIZON + 1) * 1_000
+
+
 def test_the_newest_minute_counts_whatever_its_size() -> None:
     window = Window(HORIZON * MINUTE_US, 10)
     rows = [(n, 0, STARTS[0]) for n in range(1_000)]

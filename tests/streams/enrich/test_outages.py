@@ -115,11 +115,11 @@ def send_framed(connection: KafkaConnection, topics: Topics, numbers: range) -> 
 
 
 def test_a_batch_waits_for_the_registry_and_keeps_its_own_events(
-    bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+    tansu_bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is refused, the batch is enriched once the registry is back, and none of it is its own duplicate."""
     monkeypatch.setattr(patience, "LONGEST_S", 0.3)
-    connection = short_session(bootstrap)
+    connection = short_session(tansu_bootstrap)
     topics = make_topics(connection, topic_prefix, events=2)
     send_framed(connection, topics, range(50))
     registry, health, halt = Registry(), Health(FixedClock()), threading.Event()

@@ -109,8 +109,9 @@ def test_partitions_move_between_three_workers_while_events_flow(kafka_bootstrap
     check(read_outputs(connection, topics), sent, topics)
 
 
-def test_a_window_that_stays_is_kept_and_one_that_fell_behind_is_not(bootstrap: str, topic_prefix: str) -> None:
-    connection = short_session(bootstrap)
+@pytest.mark.kafka
+def test_a_window_that_stays_is_kept_and_one_that_fell_behind_is_not(kafka_bootstrap: str, topic_prefix: str) -> None:
+    connection = short_session(kafka_bootstrap)
     topics = make_topics(connection, topic_prefix, events=2)
     send(connection, topics.events, [(p, b"k", avro_value(event(10 * p + n))) for n in range(5) for p in range(2)])
     one = new_enricher(connection, topics)
@@ -140,13 +141,13 @@ def test_a_window_that_stays_is_kept_and_one_that_fell_behind_is_not(bootstrap: 
     assert sum(row.duplicates for row in seen.ledger) == 1
 
 
-def test_a_window_that_is_gone_can_be_done_without_on_purpose(bootstrap: str, topic_prefix: str) -> None:
+def test_a_window_that_is_gone_can_be_done_without_on_purpose(tansu_bootstrap: str, topic_prefix: str) -> None:
     """Resends within the horizon count twice then: the error and the log say so, and name the setting."""
     from dataclasses import replace
 
     from confluent_kafka import Consumer, TopicPartition
 
-    connection = short_session(bootstrap)
+    connection = short_session(tansu_bootstrap)
     topics = make_topics(connection, topic_prefix, events=1)
     send(connection, topics.events, [(0, b"k", avro_value(event(n % 4))) for n in range(8)])
     consumer = Consumer(connection.consumer(f"{topics.prefix}enrich"))
