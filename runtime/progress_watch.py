@@ -89,6 +89,8 @@ class ProgressWatch:
             if not self._blind:
                 _log.warning("health.blind", why=error.args[0].str())
             self._blind = True
+            # A client that has seen its broker die may fail for minutes where a fresh one answers.
+            self._forget_readers()
         else:
             self._blind = False
             self._tell(standing)  # 2
@@ -105,8 +107,12 @@ class ProgressWatch:
                 # A watch that dies would leave the last verdict standing for ever.
                 _log.exception("health.watch_failed")
         faulthandler.cancel_dump_traceback_later()
+        self._forget_readers()
+
+    def _forget_readers(self) -> None:
         for reader in self._readers.values():
             reader.close()
+        self._readers.clear()
 
     def _standing(self) -> list[Standstill]:
         held = [

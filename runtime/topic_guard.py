@@ -28,7 +28,8 @@ class TopicGuard:
     """Remembers the topics as they are at its first `check`. Not thread-safe."""
 
     def __init__(self, connection: KafkaConnection, topics: Topics, role: Role, timeout_s: float = 10.0) -> None:
-        self._admin = AdminClient(connection.librdkafka(log_level=0))
+        self._connection = connection
+        self._admin = self._new_admin()
         self._topics, self._timeout_s = topics, timeout_s
         self._names = sorted(topics.name(spec.name) for spec in SPECS if role in spec.readers or role in spec.writers)
         if role == "sink":
@@ -47,8 +48,15 @@ class TopicGuard:
             if self._suspicion == str(found):
                 raise
             self._suspicion = str(found)
+        except KafkaException:
+            # A client that has seen its broker die may fail for minutes where a fresh one answers.
+            self._admin = self._new_admin()
+            raise
         else:
             self._suspicion = None
+
+    def _new_admin(self) -> AdminClient:
+        return AdminClient(self._connection.librdkafka(log_level=0))
 
     def _check(self) -> None:
         found = list_partitions(self._admin, self._timeout_s)

@@ -21,6 +21,7 @@ from schemas.control.snapshot import ControlSnapshot
 from schemas.topics import SPECS, Topics
 from streams.agents.config import AgentsConfig
 from streams.agents.keeper import ShardKeeper
+from streams.agents.store import StoreStopped
 from streams.agents.tally_message import TallyMessage
 from streams.agents.windows import TeamWindow
 
@@ -127,6 +128,9 @@ class Custody:
                     held.full.clear()
                     await self._settle(held, force=False)
             await self._settle(held, force=True)
+        except StoreStopped as stopped:
+            # A stop was asked for while Kafka was away: the next owner reads what stands and goes on from there.
+            _log.info("agents.left_unsettled", partition=held.keeper.partition, why=str(stopped))
         except Exception as failure:  # noqa: BLE001 - whatever it is, `run` raises it and the process ends
             if not self.failed.done():
                 self.failed.set_exception(failure)

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+import faust
 import numpy as np
 import pyarrow as pa
 import structlog
@@ -36,6 +37,8 @@ _log = structlog.get_logger("agents")
 
 #: How often a quiet input is asked whether it is empty.
 _IDLE_CHECK_S: Final = 5.0
+#: How long leaving the group may take before the process goes without it.
+_STOP_S: Final = 20.0
 
 
 def run_agents(
@@ -130,7 +133,7 @@ class _Worker:
             for task in (starting, watching, ended, crashed):
                 task.cancel()
             await asyncio.gather(starting, watching, ended, crashed, return_exceptions=True)
-            await app.stop()
+            await self._stop_app(app)
             await custody.close()
             if self._adjustments is not None:
                 self._adjustments.stop()
@@ -140,6 +143,15 @@ class _Worker:
                 custody.failed.result()
             if app.crashed:
                 raise RuntimeError(f"Faust stopped: {app._crash_reason!r}")
+
+    async def _stop_app(self, app: faust.App) -> None:
+        """Leave the group. Faust waits without an end for a coordinator that is away: the process does not."""
+        try:
+            await asyncio.wait_for(app.stop(), _STOP_S)
+        except TimeoutError:
+            _log.warning(
+                "agents.left_without_farewell", seconds=_STOP_S, consequence="the group notices by its session"
+            )
 
     def _keeper(self, partition: int) -> ShardKeeper:
         store = KafkaStateStore(partition, self._connection, self._topics, self._health, self._stopping)

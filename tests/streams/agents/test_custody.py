@@ -1,9 +1,12 @@
-"""A commit that hangs: folding goes on beside it for a while, then its shard takes no more tallies."""
+"""A commit that hangs: folding goes on beside it for a while, then its shard takes no more tallies. One that was given
+up because a stop was asked for ends nothing in disorder.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from prometheus_client import CollectorRegistry
@@ -17,6 +20,7 @@ from streams.agents.custody import Custody
 from streams.agents.keeper import ShardKeeper
 from streams.agents.memory_store import MemoryStateStore, MemoryTallyLog, MemoryTopics
 from streams.agents.shard import Counts
+from streams.agents.store import StoreStopped
 from streams.agents.tally_message import TallyMessage
 from tests.streams.agents.samples import budget, budget_row, control, message, us
 
@@ -42,17 +46,21 @@ def told(offset: int) -> TallyMessage:
     return message(offset, offset * 10, offset * 10 + 10, NOON, [budget_row(BUDGET, NOON, "1")])
 
 
-async def hang_and_release(threads: ThreadPoolExecutor) -> None:
-    topics, hanging = MemoryTopics(), Hanging()
+def custody_of(topics: MemoryTopics, in_commit: Callable[[], None], threads: ThreadPoolExecutor) -> Custody:
     config = AgentsConfig(settle_ms=10, checkpoint_s=0.01, longest_settle_s=LONGEST_S)
-    loop = asyncio.get_running_loop()
 
     def keeper(partition: int) -> ShardKeeper:
-        store, metrics = MemoryStateStore(topics, hanging), AgentMetrics(CollectorRegistry())
+        store, metrics = MemoryStateStore(topics, in_commit), AgentMetrics(CollectorRegistry())
         return ShardKeeper(partition, Counts(1, 1), config, store, MemoryTallyLog(topics), SystemClock(), metrics)
 
     names = Topics("", event_partitions=1, tally_partitions=1)
-    custody = Custody(config, names, keeper, lambda: control(BUDGET), Health(), threads)
+    return Custody(config, names, keeper, lambda: control(BUDGET), Health(), threads)
+
+
+async def hang_and_release(threads: ThreadPoolExecutor) -> None:
+    topics, hanging = MemoryTopics(), Hanging()
+    loop = asyncio.get_running_loop()
+    custody = custody_of(topics, hanging, threads)
     custody.assign([0])
     await custody.take(0, told(0))
     hanging.armed.set()
@@ -81,3 +89,25 @@ async def hang_and_release(threads: ThreadPoolExecutor) -> None:
 def test_a_shard_whose_commit_hangs_takes_no_more_tallies() -> None:
     with ThreadPoolExecutor(4) as threads:
         asyncio.run(hang_and_release(threads))
+
+
+async def stop_in_a_commit(threads: ThreadPoolExecutor) -> None:
+    stopping = threading.Event()
+
+    def given_up() -> None:
+        if stopping.is_set():
+            raise StoreStopped("stopped while tally partition 0 waited for Kafka")
+
+    topics = MemoryTopics()
+    custody = custody_of(topics, given_up, threads)
+    custody.assign([0])
+    await custody.take(0, told(0))
+    stopping.set()
+    await custody.take(0, told(1))
+    await custody.close()
+    assert not custody.failed.done(), "the next owner reads what stands"
+
+
+def test_a_commit_given_up_for_a_stop_is_no_failure() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        asyncio.run(stop_in_a_commit(threads))
