@@ -100,7 +100,8 @@ def warnings(reports: list[PartitionReport]) -> list[str]:
     if events:
         said.append(
             f"Warning: ClickHouse had refused {events:,} events ({nanousd / 10**9:,.2f} USD) of those it answered for: "
-            "the agents had counted them, the rebuilt totals have not. `streamgauge rejected list --code refused_by_clickhouse` names them."
+            "the agents had counted them, the rebuilt totals have not. "
+            "`streamgauge rejected list --code refused_by_clickhouse` names them."
         )
     uneven = max(report.rebuilt.uneven for report in reports)
     if uneven:
