@@ -6,7 +6,9 @@ import asyncio
 import signal
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ import faust
 import numpy as np
 import pyarrow as pa
 import structlog
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from prometheus_client import CollectorRegistry
 
@@ -124,6 +127,8 @@ class _Worker:
             totals = await serve_totals(custody, self._config.web_port, self._topics.tally_partitions)
             starting = asyncio.create_task(app.start())
             watching = asyncio.create_task(self._watch_idle(custody, threads))
+            starting.add_done_callback(partial(_hear, fail))
+            watching.add_done_callback(partial(_hear, fail))
             ended = asyncio.create_task(stop.wait())
             crashed = asyncio.create_task(app.wait_until_stopped())
             waited: list[asyncio.Future[Any]] = [ended, crashed, custody.failed, watching]
@@ -166,5 +171,19 @@ class _Worker:
         while True:
             await asyncio.sleep(_IDLE_CHECK_S)
             positions = custody.positions()
-            if positions is not None and await loop.run_in_executor(threads, self._tallies.is_read, positions):
+            if positions is None:
+                continue
+            try:
+                is_read = await loop.run_in_executor(threads, self._tallies.is_read, positions)
+            except KafkaException as error:
+                # Whether something is left to read is not known now, and nothing else hangs on the answer.
+                _log.info("agents.idle_unknown", why=error.args[0].str())
+                continue
+            if is_read:
                 self._health.idle()
+
+
+def _hear(fail: Callable[[Exception], None], task: asyncio.Task[Any]) -> None:
+    """A task that ends with an error ends the process with that error, not in silence."""
+    if not task.cancelled() and isinstance(failure := task.exception(), Exception):
+        fail(failure)
