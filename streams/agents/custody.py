@@ -21,7 +21,7 @@ from schemas.control.snapshot import ControlSnapshot
 from schemas.topics import SPECS, Topics
 from streams.agents.config import AgentsConfig
 from streams.agents.keeper import ShardKeeper
-from streams.agents.store import StoreStopped
+from streams.agents.store import StoreBroken, StoreStopped
 from streams.agents.tally_message import TallyMessage
 from streams.agents.windows import TeamWindow
 
@@ -105,7 +105,8 @@ class Custody:
             # Taking no more lets the group's offsets stand still, which is what health looks at.
             await held.settled.wait()
         async with held.lock:
-            if held.leaving.is_set():
+            if held.leaving.is_set() or not held.ready.is_set():
+                # Opened again just now: opening reads the log to its end, this message included.
                 return
             if not held.keeper.offer(message):
                 await self._run(held.keeper.fill, message)
@@ -114,9 +115,26 @@ class Custody:
         self._health.progress()
 
     async def _keep(self, held: _Held) -> None:
-        """Open, settle in rhythm, settle a last time, close. Any failure ends the process: its successor starts
-        clean.
+        """Open, settle in rhythm, settle a last time, close. A shard whose store broke is opened again from what
+        stands; any other failure ends the process: its successor starts clean.
         """
+        try:
+            while not await self._serve(held):
+                held.keeper.close()
+                held.keeper = self._make(held.keeper.partition)
+        except StoreStopped as stopped:
+            # A stop was asked for while Kafka was away: the next owner reads what stands and goes on from there.
+            _log.info("agents.left_unsettled", partition=held.keeper.partition, why=str(stopped))
+        except Exception as failure:  # noqa: BLE001 - whatever it is, `run` raises it and the process ends
+            if not self.failed.done():
+                self.failed.set_exception(failure)
+        finally:
+            held.ready.set()
+            held.leaving.set()
+            held.keeper.close()
+
+    async def _serve(self, held: _Held) -> bool:
+        """From opening to leaving. False: the store broke, and what was taken since its last commit is read anew."""
         try:
             await self._run(held.keeper.open)
             held.ready.set()
@@ -128,16 +146,12 @@ class Custody:
                     held.full.clear()
                     await self._settle(held, force=False)
             await self._settle(held, force=True)
-        except StoreStopped as stopped:
-            # A stop was asked for while Kafka was away: the next owner reads what stands and goes on from there.
-            _log.info("agents.left_unsettled", partition=held.keeper.partition, why=str(stopped))
-        except Exception as failure:  # noqa: BLE001 - whatever it is, `run` raises it and the process ends
-            if not self.failed.done():
-                self.failed.set_exception(failure)
-        finally:
-            held.ready.set()
-            held.leaving.set()
-            held.keeper.close()
+        except StoreBroken as broken:
+            held.ready.clear()
+            self._health.failing(str(broken))
+            _log.warning("agents.opened_again", partition=held.keeper.partition, why=str(broken))
+            return held.leaving.is_set()
+        return True
 
     async def _settle(self, held: _Held, *, force: bool) -> None:
         held.began = asyncio.get_running_loop().time()

@@ -21,7 +21,7 @@ from runtime.watermarks import is_transient, log_bounds
 from schemas.positions import Headers
 from schemas.topics import Topics
 from streams.agents.shard import Settlement
-from streams.agents.store import Fenced, StoreStopped, TalliesLost
+from streams.agents.store import Fenced, StoreBroken, StoreStopped, TalliesLost
 from streams.agents.tally_message import TallyMessage, read_tally
 
 _log = structlog.get_logger("agents")
@@ -117,6 +117,22 @@ class KafkaStateStore:
 
         No delivery callbacks and no flush: the commit awaits every record and raises what went wrong with any.
         """
+        try:
+            self._commit(settlement)
+        except KafkaException as failure:
+            error: KafkaError = failure.args[0]
+            if error.code() in _FENCED:
+                raise Fenced(
+                    f"tally partition {self._partition} belongs to another process now: {error.str()}"
+                ) from failure
+            if error.fatal():
+                # After a broker's crash the coordinator may know nothing of the transaction that is to be ended.
+                raise StoreBroken(
+                    f"tally partition {self._partition}: the transaction was lost ({error.str()})"
+                ) from failure
+            raise
+
+    def _commit(self, settlement: Settlement) -> None:
         attempt = 0
         while True:
             try:
@@ -124,11 +140,7 @@ class KafkaStateStore:
                 return
             except KafkaException as failure:
                 error: KafkaError = failure.args[0]
-                if error.code() in _FENCED or error.fatal():
-                    raise Fenced(
-                        f"tally partition {self._partition} belongs to another process now: {error.str()}"
-                    ) from failure
-                if not (error.txn_requires_abort() or is_transient(error)):
+                if error.fatal() or not (error.txn_requires_abort() or is_transient(error)):
                     raise
                 self._wait("commit", error, attempt)
                 self._retry("abort", self._abort)

@@ -42,6 +42,12 @@ _log = structlog.get_logger("agents")
 _IDLE_CHECK_S: Final = 5.0
 #: How long leaving the group may take before the process goes without it.
 _STOP_S: Final = 20.0
+#: How long joining the group may take before it is tried anew. Kafka answered a moment before.
+_START_S: Final = 60.0
+
+
+class NeverStarted(RuntimeError):
+    """Faust has not joined the group: a broker that dies while it looks for the coordinator leaves it waiting."""
 
 
 def run_agents(
@@ -70,12 +76,18 @@ def run_agents(
     follower.start()
     try:
         with tempfile.TemporaryDirectory(prefix="streamgauge-agents-") as folder:
-            has_adjustments = topics.adjustments in found
-            asyncio.run(
-                _Worker(
-                    config, connection, topics, clock, registry, health, control, Path(folder), has_adjustments
-                ).run()
-            )
+            metrics, has_adjustments = AgentMetrics(registry), topics.adjustments in found
+            ended = False
+            while not ended:
+                worker = _Worker(
+                    config, connection, topics, clock, metrics, health, control, Path(folder), has_adjustments
+                )
+                try:
+                    asyncio.run(worker.run())
+                    ended = True
+                except NeverStarted as never:
+                    _log.warning("agents.start_again", why=str(never))
+                    health.failing(str(never))
     finally:
         follower.stop()
 
@@ -89,7 +101,7 @@ class _Worker:
         connection: KafkaConnection,
         topics: Topics,
         clock: Clock,
-        registry: CollectorRegistry,
+        metrics: AgentMetrics,
         health: Health,
         control: ControlLog,
         folder: Path,
@@ -97,7 +109,7 @@ class _Worker:
     ) -> None:
         self._config, self._connection, self._topics, self._clock = config, connection, topics, clock
         self._health, self._control, self._folder = health, control, folder
-        self._metrics = AgentMetrics(registry)
+        self._metrics = metrics
         self._tallies = KafkaTallyLog(connection, topics, config.group)
         self._stopping = threading.Event()
         self._adjustments: KafkaAdjustmentLog | None = None
@@ -128,6 +140,8 @@ class _Worker:
             starting = asyncio.create_task(app.start())
             watching = asyncio.create_task(self._watch_idle(custody, threads))
             starting.add_done_callback(partial(_hear, fail))
+            overdue = asyncio.create_task(_limit(starting))
+            overdue.add_done_callback(partial(_hear, fail))
             watching.add_done_callback(partial(_hear, fail))
             ended = asyncio.create_task(stop.wait())
             crashed = asyncio.create_task(app.wait_until_stopped())
@@ -135,9 +149,9 @@ class _Worker:
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
             self._stopping.set()
             self._health.ready(False)
-            for task in (starting, watching, ended, crashed):
+            for task in (starting, overdue, watching, ended, crashed):
                 task.cancel()
-            await asyncio.gather(starting, watching, ended, crashed, return_exceptions=True)
+            await asyncio.gather(starting, overdue, watching, ended, crashed, return_exceptions=True)
             await self._stop_app(app)
             await custody.close()
             if self._adjustments is not None:
@@ -181,6 +195,13 @@ class _Worker:
                 continue
             if is_read:
                 self._health.idle()
+
+
+async def _limit(starting: asyncio.Task[Any]) -> None:
+    """Raises NeverStarted when the start takes too long."""
+    done, _ = await asyncio.wait({starting}, timeout=_START_S)
+    if not done:
+        raise NeverStarted(f"Faust has not joined the group within {_START_S:.0f} s")
 
 
 def _hear(fail: Callable[[Exception], None], task: asyncio.Task[Any]) -> None:

@@ -16,6 +16,12 @@ class Fenced(RuntimeError):
     """Another process owns the shard now: nothing of the refused settlement was written, and nothing more may be."""
 
 
+class StoreBroken(RuntimeError):
+    """The client of the store is of no use any more, and nobody else owns the shard: it is opened again from what
+    stands. Whether the settlement was written is seen there.
+    """
+
+
 class StoreStopped(RuntimeError):
     """The store was asked to stop while it waited for Kafka: whether the settlement was written is not known here.
 
@@ -34,7 +40,7 @@ class StateStore(Protocol):
         """Take ownership, shutting out whoever had it, and read every record that stands, by key."""
 
     def commit(self, settlement: Settlement) -> None:
-        """Write state, alerts and statuses in one transaction. Raises Fenced or StoreStopped."""
+        """Write state, alerts and statuses in one transaction. Raises Fenced, StoreBroken or StoreStopped."""
 
     def close(self) -> None:
         """Give back what was opened. Writes nothing."""

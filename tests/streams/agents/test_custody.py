@@ -20,7 +20,7 @@ from streams.agents.custody import Custody
 from streams.agents.keeper import ShardKeeper
 from streams.agents.memory_store import MemoryStateStore, MemoryTallyLog, MemoryTopics
 from streams.agents.shard import Counts
-from streams.agents.store import StoreStopped
+from streams.agents.store import StoreBroken, StoreStopped
 from streams.agents.tally_message import TallyMessage
 from tests.streams.agents.samples import budget, budget_row, control, message, us
 
@@ -111,3 +111,30 @@ async def stop_in_a_commit(threads: ThreadPoolExecutor) -> None:
 def test_a_commit_given_up_for_a_stop_is_no_failure() -> None:
     with ThreadPoolExecutor(4) as threads:
         asyncio.run(stop_in_a_commit(threads))
+
+
+async def break_in_commits(threads: ThreadPoolExecutor) -> None:
+    left = [2]
+
+    def breaks() -> None:
+        if left[0]:
+            left[0] -= 1
+            raise StoreBroken("tally partition 0: the transaction was lost")
+
+    topics = MemoryTopics()
+    custody = custody_of(topics, breaks, threads)
+    custody.assign([0])
+    for offset in range(20):
+        topics.tallies.append(told(offset))
+        await custody.take(0, told(offset))
+        await asyncio.sleep(0.01)
+    await custody.close()
+    assert not custody.failed.done()
+    assert not left[0]
+    used = topics.statuses["b|2026-11-01T00:00:00+00:00"]
+    assert f'"used":{20 * 10**9}'.encode() in used, "nothing was lost or taken twice"
+
+
+def test_a_shard_whose_store_breaks_is_opened_again_from_what_stands() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        asyncio.run(break_in_commits(threads))
