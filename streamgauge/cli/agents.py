@@ -31,4 +31,5 @@ def _body(role: Role) -> None:
     from streamgauge.settings.convert import agents_config
     from streams.agents.run import run_agents
 
-    run_agents(agents_config(role.settings), role.connection, role.topics, role.clock, role.registry, role.health)
+    config = agents_config(role.settings)
+    run_agents(config, role.connection, role.topics, role.clock, role.registry, role.health, role.halt)

@@ -21,7 +21,7 @@ from schemas.control.snapshot import ControlSnapshot
 from schemas.topics import SPECS, Topics
 from streams.agents.config import AgentsConfig
 from streams.agents.keeper import ShardKeeper
-from streams.agents.store import StoreBroken, StoreStopped
+from streams.agents.store import Fenced, StoreBroken, StoreStopped
 from streams.agents.tally_message import TallyMessage
 from streams.agents.windows import TeamWindow
 
@@ -46,7 +46,10 @@ class _Held:
 
 
 class Custody:
-    """All shards of this worker. `failed` is set with the error that must end the process."""
+    """All shards of this worker. `failed` is set with the error that must end the process.
+
+    `fence_patience_s`: longer than a session of the group, which tells within one whose a shard is.
+    """
 
     def __init__(
         self,
@@ -56,7 +59,9 @@ class Custody:
         control: Callable[[], ControlSnapshot],
         health: Health,
         threads: Executor,
+        fence_patience_s: float = 60.0,
     ) -> None:
+        self._fence_patience_s = fence_patience_s
         self._config, self._topics, self._make, self._control = config, topics, make, control
         self._health, self._threads = health, threads
         self._held: dict[int, _Held] = {}
@@ -115,8 +120,9 @@ class Custody:
         self._health.progress()
 
     async def _keep(self, held: _Held) -> None:
-        """Open, settle in rhythm, settle a last time, close. A shard whose store broke is opened again from what
-        stands; any other failure ends the process: its successor starts clean.
+        """Open, settle in rhythm, settle a last time, close. A shard whose store broke, or that was fenced and is
+        not taken away, is opened again from what stands; any other failure ends the process: its successor starts
+        clean.
         """
         try:
             while not await self._serve(held):
@@ -146,6 +152,15 @@ class Custody:
                     held.full.clear()
                     await self._settle(held, force=False)
             await self._settle(held, force=True)
+        except Fenced as fenced:
+            # Another process has the shard, and the group tells us so within a session; or Kafka gave up a transaction
+            # of ours that its own crash had kept open too long, and the shard stays ours.
+            held.ready.clear()
+            self._health.failing(str(fenced))
+            _log.warning("agents.fenced", partition=held.keeper.partition, why=str(fenced))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(held.leaving.wait(), self._fence_patience_s)
+            return held.leaving.is_set()
         except StoreBroken as broken:
             held.ready.clear()
             self._health.failing(str(broken))

@@ -57,8 +57,10 @@ def run_agents(
     clock: Clock,
     registry: CollectorRegistry,
     health: Health,
+    halt: threading.Event | None = None,
 ) -> None:
-    """Run until SIGTERM or SIGINT; call it on the main thread. Owns the process's event loop.
+    """Run until SIGTERM or SIGINT; call it on the main thread. Owns the process's event loop. `halt`: whether a stop
+    was asked for before that loop could hear of it.
 
     Raises PartitionMismatch when the topics differ from the settings, and whatever else must end the process.
     """
@@ -78,12 +80,12 @@ def run_agents(
         with tempfile.TemporaryDirectory(prefix="streamgauge-agents-") as folder:
             metrics, has_adjustments = AgentMetrics(registry), topics.adjustments in found
             ended = False
-            while not ended:
+            while not ended and not (halt is not None and halt.is_set()):
                 worker = _Worker(
                     config, connection, topics, clock, metrics, health, control, Path(folder), has_adjustments
                 )
                 try:
-                    asyncio.run(worker.run())
+                    asyncio.run(worker.run(halt))
                     ended = True
                 except NeverStarted as never:
                     _log.warning("agents.start_again", why=str(never))
@@ -119,16 +121,24 @@ class _Worker:
         else:
             _log.warning("agents.no_adjustments", topic=topics.adjustments, consequence="corrections are not added")
 
-    async def run(self) -> None:
+    async def run(self, halt: threading.Event | None) -> None:
         """Start, wait for a signal or a failure, stop. Leaving, every shard is settled and committed a last time."""
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        if halt is not None and halt.is_set():
+            stop.set()
         # One thread per shard at most: while Kafka is away, every shard waits in its own commit.
         with ThreadPoolExecutor(self._topics.tally_partitions + 2, thread_name_prefix="shard") as threads:
             custody = Custody(
-                self._config, self._topics, self._keeper, lambda: self._control.snapshot, self._health, threads
+                self._config,
+                self._topics,
+                self._keeper,
+                lambda: self._control.snapshot,
+                self._health,
+                threads,
+                fence_patience_s=1.5 * self._connection.session_timeout_ms / 1_000,
             )
 
             def fail(failure: Exception) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from runtime.clock import SystemClock
@@ -20,7 +21,7 @@ from streams.agents.custody import Custody
 from streams.agents.keeper import ShardKeeper
 from streams.agents.memory_store import MemoryStateStore, MemoryTallyLog, MemoryTopics
 from streams.agents.shard import Counts
-from streams.agents.store import StoreBroken, StoreStopped
+from streams.agents.store import Fenced, StoreBroken, StoreStopped
 from streams.agents.tally_message import TallyMessage
 from tests.streams.agents.samples import budget, budget_row, control, message, us
 
@@ -54,7 +55,7 @@ def custody_of(topics: MemoryTopics, in_commit: Callable[[], None], threads: Thr
         return ShardKeeper(partition, Counts(1, 1), config, store, MemoryTallyLog(topics), SystemClock(), metrics)
 
     names = Topics("", event_partitions=1, tally_partitions=1)
-    return Custody(config, names, keeper, lambda: control(BUDGET), Health(), threads)
+    return Custody(config, names, keeper, lambda: control(BUDGET), Health(), threads, fence_patience_s=0.05)
 
 
 async def hang_and_release(threads: ThreadPoolExecutor) -> None:
@@ -113,13 +114,13 @@ def test_a_commit_given_up_for_a_stop_is_no_failure() -> None:
         asyncio.run(stop_in_a_commit(threads))
 
 
-async def break_in_commits(threads: ThreadPoolExecutor) -> None:
+async def break_in_commits(threads: ThreadPoolExecutor, error: Exception) -> None:
     left = [2]
 
     def breaks() -> None:
         if left[0]:
             left[0] -= 1
-            raise StoreBroken("tally partition 0: the transaction was lost")
+            raise error
 
     topics = MemoryTopics()
     custody = custody_of(topics, breaks, threads)
@@ -135,6 +136,36 @@ async def break_in_commits(threads: ThreadPoolExecutor) -> None:
     assert f'"used":{20 * 10**9}'.encode() in used, "nothing was lost or taken twice"
 
 
-def test_a_shard_whose_store_breaks_is_opened_again_from_what_stands() -> None:
+@pytest.mark.parametrize(
+    "error", [StoreBroken("the transaction was lost"), Fenced("given up by Kafka")], ids=["broken", "fenced"]
+)
+def test_a_shard_that_is_still_ours_is_opened_again_from_what_stands(error: Exception) -> None:
     with ThreadPoolExecutor(4) as threads:
-        asyncio.run(break_in_commits(threads))
+        asyncio.run(break_in_commits(threads, error))
+
+
+async def lose_a_shard(threads: ThreadPoolExecutor) -> None:
+    """Fenced, and then the group says why: nothing is opened again."""
+    topics = MemoryTopics()
+    topics.tallies.append(told(0))
+
+    def fenced() -> None:
+        topics.epoch += 1
+        raise Fenced("another process has it")
+
+    custody = custody_of(topics, fenced, threads)
+    custody.assign([0])
+    taking = asyncio.create_task(custody.take(0, told(0)))
+    while not topics.epoch:
+        await asyncio.sleep(0.01)
+    await custody.revoke([0])
+    await asyncio.wait_for(taking, DEADLINE_S)
+    epoch = topics.epoch
+    await asyncio.sleep(0.2)
+    assert topics.epoch == epoch, "the new owner was left in peace"
+    assert not custody.failed.done()
+
+
+def test_a_shard_that_another_process_has_is_let_go() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        asyncio.run(lose_a_shard(threads))
