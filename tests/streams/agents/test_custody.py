@@ -157,7 +157,7 @@ async def lose_a_shard(threads: ThreadPoolExecutor) -> None:
     custody.assign([0])
     taking = asyncio.create_task(custody.take(0, told(0)))
     while not topics.epoch:
-        await asyncio.sleep(0.01)
+        await asyncio.wait({taking}, timeout=0.05)
     await custody.revoke([0])
     await asyncio.wait_for(taking, DEADLINE_S)
     epoch = topics.epoch
