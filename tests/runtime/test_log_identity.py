@@ -23,7 +23,10 @@ def create(admin: AdminClient, topic: str) -> None:
             # A topic under deletion cannot be made yet.
             assert time.monotonic() < deadline
         else:
-            return
+            break
+    # The broker has agreed; that it tells others of it may take a moment more.
+    while topic not in list_partitions(admin):
+        assert time.monotonic() < deadline
 
 
 def test_one_identity_for_one_life_of_a_topic(bootstrap: str, topic_prefix: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import re
 import signal
 import sys
 from collections.abc import Mapping
@@ -181,7 +182,9 @@ def test_a_loop_that_hangs_is_not_alive_until_it_goes_on(
         role.file.touch()
         feed_events(house)
         wait_for(lambda: not role.liveness().ok, 60, "the hung loop to be noticed")
-        assert f"{house.topics.events}[0] stands still at offset 3 with 3 waiting" in role.liveness().reason
+        # 3 were enriched and 3 are new; whether the completion of the first was committed yet is a matter of time.
+        told = re.escape(f"{house.topics.events}[0] stands still at offset ") + r"(3 with 3|0 with 6) waiting"
+        assert re.search(told, role.liveness().reason)
         wait_for(lambda: role.logged(r"Current thread|most recent call first") > 0, 20, "the stacks")
         # The thread that hangs is among them, by name of the function that it hangs in.
         assert "hanging_role.py" in role.log_path.read_text()

@@ -95,7 +95,7 @@ def test_killed_at_every_step_one_after_the_other(house: House, clickhouse: Embe
     house.feed(2 * len(POINTS) + 8)
     for point in POINTS[:-1]:
         with house.victim(log, point) as victim:
-            assert victim.wait(60) == -signal.SIGKILL, log.read_text()[-3000:]
+            assert victim.wait(180) == -signal.SIGKILL, log.read_text()[-3000:]
     with FaultyDoor(clickhouse.port) as door:
         # The request half sent; done, and its answer on the way; in the midst of the search for the bad row.
         for fault in (Fault("half", EVENTS), Fault("hold", EVENTS, after=3), Fault("hold", LEDGER)):
@@ -154,6 +154,6 @@ def test_partitions_move_between_three(
                 house.feed(1)
                 second.send_signal(signal.SIGTERM)
                 house.feed(1)
-                assert second.wait(60) == 0, logs[1].read_text()[-3000:]
+                assert second.wait(180) == 0, logs[1].read_text()[-3000:]
                 house.wait_until_exact()
                 assert third.poll() is None
