@@ -26,6 +26,16 @@ from schemas.framing import CONFLUENT_HEADER_BYTES, SINGLE_OBJECT_HEADER_BYTES, 
 
 Int32s = npt.NDArray[np.int32]
 
+#: What fastavro raises for a document that is no Avro schema; a number that no float holds is among them.
+_NO_SCHEMA = (
+    ValueError,
+    LookupError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    fastavro.schema.SchemaParseException,
+)
+
 
 class UnknownSchema(LookupError):
     """The registry answers that it has no such schema: the message can be refused. An outage is another error."""
@@ -224,7 +234,7 @@ class Decoder:
         try:
             document = json.loads(text)
             fastavro.parse_schema(document)
-        except (ValueError, LookupError, TypeError, RecursionError, fastavro.schema.SchemaParseException) as error:
+        except _NO_SCHEMA as error:
             return _Refused("schema_mismatch", f"registry schema {schema_id} is no Avro schema: {error}")
         fields = document.get("fields", []) if isinstance(document, dict) else []
         batch = len(fields) == 1 and fields[0].get("name") == "events"
