@@ -148,7 +148,7 @@ class ShardKeeper:
         return settlement
 
     def commit(self, settlement: Settlement) -> None:
-        """Step 4. Raises Fenced: the shard is another process's now, and this one must be dropped."""
+        """Step 4. Raises Fenced or StoreBroken: what this keeper holds must be dropped, see `custody`."""
         self._store.commit(settlement)
         self._metrics.checkpoints.inc()
         self._metrics.checkpoint_bytes.inc(sum(len(value) for _, value in settlement.records if value is not None))

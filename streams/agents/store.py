@@ -13,7 +13,9 @@ from streams.agents.tally_message import TallyMessage
 
 
 class Fenced(RuntimeError):
-    """Another process owns the shard now: nothing of the refused settlement was written, and nothing more may be."""
+    """Kafka takes no more from this store: another process owns the shard, or a transaction of ours was given up after
+    a crash of Kafka's. Nothing of the refused settlement was written; the group tells which of the two it is.
+    """
 
 
 class StoreBroken(RuntimeError):
