@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from runtime.admin import create_topics
@@ -42,6 +42,22 @@ def commit(connection: KafkaConnection, group: str, topic: str, offset: int) -> 
     consumer.close()
 
 
+def await_leaders(connection: KafkaConnection, places: list[Place]) -> None:
+    """A broker may name itself a partition's leader before it acts as one: a look in between sees nothing."""
+    group = GroupOffsets(connection, "await-leaders")
+
+    def answers() -> bool:
+        try:
+            return set(group.looks(places)) == set(places)
+        except KafkaException:
+            return False
+
+    try:
+        wait_for(answers, 30, "leaders that answer")
+    finally:
+        group.close()
+
+
 def test_a_group_seen_from_outside(bootstrap: str, topic_prefix: str) -> None:
     connection = KafkaConnection(bootstrap, fetch_wait_ms=50)
     topics = Topics(topic_prefix, 2, 1)
@@ -52,6 +68,7 @@ def test_a_group_seen_from_outside(bootstrap: str, topic_prefix: str) -> None:
     producer.produce(topics.alerts, b"an alert")
     producer.commit_transaction(30)
     place, other = Place(topics.alerts, 0), Place(topics.events, 1)
+    await_leaders(connection, [place, other])
     group = GroupOffsets(connection, f"{topic_prefix}.seen")
     try:
         assert group.looks([place, other]) == {
@@ -88,6 +105,7 @@ def test_the_watch_turns_health_red_and_dumps_once(kafka_bootstrap: str, topic_p
         dump=lambda: dumps.append("stacks"),
     )
     health.ready(True)
+    await_leaders(connection, [Place(topics.events, partition) for partition in (0, 1)])
     health.holds(topics.events, [0, 1])
     for seconds, alive, dumped in ((0, True, 0), (40, True, 0), (40, False, 1), (40, False, 1)):
         clock.advance(seconds * SECOND)
