@@ -19,12 +19,13 @@ AlertKind = Literal[
     "workflow_regression",
     "value_divergence",
     "policy",
+    "exception",
     "ingest_quality",
     "source_silent",
 ]
 AlertState = Literal["firing", "updated", "resolved"]
 Severity = Literal["info", "warning", "critical"]
-AlertUnit = Literal["nanousd", "tokens", "calls"]
+AlertUnit = Literal["nanousd", "tokens", "input_tokens", "output_tokens", "calls"]
 
 
 class _Contract(BaseModel):
@@ -33,7 +34,7 @@ class _Contract(BaseModel):
 
 
 class AlertScope(_Contract):
-    """What the alert is about. Never a person: the smallest scope is a team's workflow."""
+    """What the alert is about. It never tells who a person is."""
 
     department: str | None = None
     team: str | None = None
@@ -41,6 +42,11 @@ class AlertScope(_Contract):
     use_case: str | None = None
     stage: str | None = None
     model_class: str | None = None
+    workflow: str | None = None
+    role: str | None = None
+    criticality: str | None = None
+    data_class: str | None = None
+    one_person: bool | None = Field(default=None, description="The budget is about one person, who is not named here.")
     source: str | None = Field(default=None, description="Who sends: alerts of kind ingest_quality and source_silent.")
 
 
@@ -69,6 +75,21 @@ class Link(_Contract):
     href: str
 
 
+class ExceptionStep(_Contract):
+    """One step in the life of an exception: alerts of kind exception."""
+
+    id: str
+    step: Literal["requested", "approved", "denied", "in_force", "expired", "revoked", "refused"] = Field(
+        description="refused: its approver has not the right, or the signature does not hold."
+    )
+    by: str | None = Field(default=None, description="Who asked or decided: a principal, or rule/ID.")
+    note: str | None = None
+    extra: int | None = Field(default=None, description="The amount beyond the limit, in the alert's unit.")
+    used_of_extra: int | None = Field(default=None, description="What was used beyond the limit, once it is over.")
+    valid_from: datetime
+    valid_to: datetime
+
+
 class Alert(_Contract):
     """One state change of one crossing or episode."""
 
@@ -90,6 +111,9 @@ class Alert(_Contract):
     budget_id: str | None = None
     level: Literal["warning", "soft", "hard"] | None = None
     mode: Literal["observe", "warn", "enforce"] | None = None
+    exception: ExceptionStep | None = None
+    policy_rule: str | None = Field(default=None, description="Alerts of kind policy: which rule.")
+    policy_verdict: str | None = None
     summary: str = Field(description="One sentence for people.")
     explanation: tuple[Cause, ...] = ()
     unexplained_share: float | None = None

@@ -42,6 +42,15 @@ ENRICHED: Final = pa.schema(
         pa.field("price_context", pa.utf8()),
         pa.field("long_context", pa.bool_(), nullable=False),
         pa.field("rate_card", pa.utf8(), nullable=False),
+        #: Since version 3: the person's role and the use case's criticality, by the documents; claims that lost against
+        #: them; what the policies say.
+        pa.field("role", pa.utf8()),
+        pa.field("criticality", pa.utf8()),
+        pa.field("claimed_use_case", pa.utf8()),
+        pa.field("claimed_stage", pa.utf8()),
+        pa.field("policy_verdict", pa.utf8()),
+        pa.field("policy_rule", pa.utf8()),
+        pa.field("retention_class", pa.utf8()),
     ]
 )
 

@@ -17,7 +17,7 @@ LEDGER_HEADER: Final = "sg-ledger"
 MARK_HEADER: Final = "sg-mark"
 VERSION_HEADER: Final = "sg-version"
 #: Version of the Arrow payloads and headers below; a reader refuses a higher one by name.
-PAYLOAD_VERSION: Final = 2
+PAYLOAD_VERSION: Final = 3
 
 _INT64: Final = 2**63
 

@@ -1,12 +1,15 @@
 """In: nothing. Out: the Arrow schema of a tally message: the sums of one source range that belong to one tally
 partition.
 
-Three kinds of rows share it. A *cell* row (`budget_id` and `source` null) is a team's sum by project, use case, stage,
-model class and event-time minute. A *budget* row sums what matched one budget in one of its periods, by quarter of an
-hour, so that the budget's home partition needs no other partition's help. A *source* row (`source` set) counts in
-`calls` what one source sent in a broker minute: with `rejection_code` null the events that were read and passed,
-resends included, else those refused with that code; its other measures are 0. An empty value is a range without rows
-for this partition: it carries the chain and the watermark. Headers: `sg-version`, `sg-range`, `sg-mark`.
+Four kinds of rows share it. A *cell* row (`budget_id`, `source` and `policy_rule` null) is a team's sum by project, use
+case, stage, model class and event-time minute. A *budget* row sums what matched one budget in one of its periods, by
+quarter of an hour, so that the budget's home partition needs no other partition's help. A *source* row (`source` set)
+counts in `calls` what one source sent in a broker minute: with `rejection_code` null the events that were read and
+passed, resends included, else those refused with that code; its other measures are 0. A *policy* row (`policy_rule`
+set) sums by hour what one rule made of its calls: `policy_verdict` with, for anything but `allowed`, the team,
+department, use case, stage, model class and workflow; under the rule `(all)` the verdict is one of FACETS and nothing
+else is set but, for `high_risk_approved`, the workflow. An empty value is a range without rows for this partition: it
+carries the chain and the watermark. Headers: `sg-version`, `sg-range`, `sg-mark`.
 """
 
 from __future__ import annotations
@@ -55,18 +58,28 @@ TALLIES: Final = pa.schema(
         pa.field("source", pa.utf8()),
         #: Why, on source rows of refused events. Since version 2.
         pa.field("rejection_code", pa.utf8()),
+        #: What a policy made of the calls, and in which workflow, on policy rows alone. Since version 3.
+        pa.field("policy_rule", pa.utf8()),
+        pa.field("policy_verdict", pa.utf8()),
+        pa.field("workflow", pa.utf8()),
     ]
 )
 
 #: Source of refused events that do not tell theirs.
 UNREADABLE_SOURCE: Final = "(unreadable)"
 
-#: The dimensions of a cell row, which are also the selectors that a budget's scope may use.
+#: The rule of policy rows that count all calls, and what is told of them: all; those that a policy speaks of; and those
+#: without a team, without a price, with a violation, of an unregistered use case, and of critical use cases that act
+#: alone under an approval.
+ALL_CALLS: Final = "(all)"
+FACETS: Final = ("all", "governed", "unattributed", "unpriced", "violations", "unregistered", "high_risk_approved")
+
+#: The dimensions of a cell row.
 CELL_DIMENSIONS: Final = ("team_id", "department", "project_id", "use_case", "stage", "model_class")
 
 
 def home_partition(key: str, partitions: int) -> int:
-    """The tally partition where a team (`team/ID`), budget (`budget/ID`) or source (`source/NAME`) lives: CRC-32 of the
-    key modulo the fixed count.
+    """The tally partition where a team (`team/ID`), budget (`budget/ID`), source (`source/NAME`) or policy
+    (`policy/ID`) lives: CRC-32 of the key modulo the fixed count.
     """
     return zlib.crc32(key.encode()) % partitions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
@@ -71,3 +71,6 @@ def us_moment(us: int) -> datetime:
 
 
 Criticality = Annotated[str, Field(pattern=r"^(low|medium|high|critical)$")]
+Stage = Literal["exploratory", "production"]
+#: Budgets are counted by quarters of an hour: every time zone's day begins at one.
+QUARTER_US: Final = 900_000_000

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from schemas.control.base import Dated, Id, Record, Text
+from schemas.control.base import Dated, Id, Record, Stage, Text
 
 SenderKind = Literal["user", "credential", "source"]
 
@@ -40,10 +40,14 @@ class Team(Record):
 
 
 class Membership(Dated):
-    """The team that a sender belonged to during one stretch of time."""
+    """The team that a sender belonged to during one stretch of time, and what it then worked on, where that is fixed:
+    an event that claims another use case or stage loses.
+    """
 
     team: Id
     role: Id | None = None
+    use_case: Id | None = None
+    stage: Stage | None = None
 
 
 class Sender(Record):

@@ -1,4 +1,4 @@
-"""In: a budget's period kind and time zone, and an instant. Out: the period that holds it, and how people call it."""
+"""In: a budget and an instant. Out: the period that holds it, and how people call it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from schemas.control.base import moment_us, us_moment
+from schemas.control.budgets import Budget
 from schemas.control.budgets import Period as PeriodKind
 
 MINUTE_US = 60_000_000
+HOUR_US = 60 * MINUTE_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +29,64 @@ class BudgetPeriod:
         return self.start_us <= us < self.end_us
 
 
-def period_of(kind: PeriodKind, time_zone: str, us: int) -> BudgetPeriod:
-    """The local day or calendar month that holds the instant."""
-    zone = ZoneInfo(time_zone)
-    local = us_moment(us).astimezone(zone).date()
-    if kind == "day":
-        return BudgetPeriod(_midnight(local, zone), _midnight(local + timedelta(days=1), zone))
-    first = local.replace(day=1)
-    following = (first + timedelta(days=32)).replace(day=1)
+def period_of(budget: Budget, us: int) -> BudgetPeriod | None:
+    """The budget's local hour, day, week (from Monday), month or quarter that holds the instant; its one span, or None
+    outside of it.
+    """
+    zone = ZoneInfo(budget.time_zone)
+    if budget.period == "span":
+        assert budget.starts_at is not None
+        assert budget.ends_at is not None
+        span = BudgetPeriod(moment_us(budget.starts_at), moment_us(budget.ends_at))
+        return span if us in span else None
+    if budget.period == "hour":
+        # By the offset that holds at the instant: the hour that a clock change repeats is two periods.
+        offset_us = round((us_moment(us).astimezone(zone).utcoffset() or timedelta()).total_seconds()) * 1_000_000
+        start_us = (us + offset_us) // HOUR_US * HOUR_US - offset_us
+        return BudgetPeriod(start_us, start_us + HOUR_US)
+    first, following = _dates(budget.period, us_moment(us).astimezone(zone).date())
     return BudgetPeriod(_midnight(first, zone), _midnight(following, zone))
 
 
-def period_name(kind: PeriodKind, time_zone: str, start_us: int) -> str:
-    """`November 2026`, `21 November 2026`."""
-    local = us_moment(start_us).astimezone(ZoneInfo(time_zone))
-    return f"{local:%B %Y}" if kind == "month" else f"{local.day} {local:%B %Y}"
+def running_period(budget: Budget, us: int) -> BudgetPeriod:
+    """As `period_of`, for an instant that is known to lie within a period. ValueError when it does not."""
+    period = period_of(budget, us)
+    if period is None:
+        raise ValueError(f"budget {budget.id} has no period at {us_moment(us).isoformat()}")
+    return period
+
+
+def _dates(kind: PeriodKind, local: date) -> tuple[date, date]:
+    """First day of the period that holds a local day, and first day of the next."""
+    if kind == "day":
+        return local, local + timedelta(days=1)
+    if kind == "week":
+        monday = local - timedelta(days=local.weekday())
+        return monday, monday + timedelta(days=7)
+    months = 3 if kind == "quarter" else 1
+    first = local.replace(month=(local.month - 1) // months * months + 1, day=1)
+    return first, (first + timedelta(days=31 * months + 1)).replace(day=1)
+
+
+def period_name(budget: Budget, start_us: int) -> str:
+    """`November 2026`, `21 November 2026`, `21 November 2026 14:00`, `week 47 of 2026`, `quarter 4 of 2026`, `1 May
+    2026 to 30 June 2026`.
+    """
+    local = us_moment(start_us).astimezone(ZoneInfo(budget.time_zone))
+    if budget.period == "month":
+        return f"{local:%B %Y}"
+    if budget.period == "quarter":
+        return f"quarter {(local.month + 2) // 3} of {local.year}"
+    if budget.period == "week":
+        year, week, _ = local.isocalendar()
+        return f"week {week} of {year}"
+    day = f"{local.day} {local:%B %Y}"
+    if budget.period == "hour":
+        return f"{day} {local:%H:%M}"
+    if budget.period == "span" and budget.ends_at is not None:
+        last = (budget.ends_at - timedelta(microseconds=1)).astimezone(ZoneInfo(budget.time_zone))
+        return f"{day} to {last.day} {last:%B %Y}"
+    return day
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

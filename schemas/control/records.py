@@ -6,22 +6,50 @@ from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter
 
+from schemas.control.acknowledgements import Acknowledgement
 from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Budget
+from schemas.control.departments import Department
 from schemas.control.directory import Sender, Team
-from schemas.control.exceptions import ExceptionGrant
+from schemas.control.exceptions import ExceptionGrant, ExceptionRule
 from schemas.control.models import CatalogueModel
 from schemas.control.policies import Policy
+from schemas.control.principals import Principal
 from schemas.control.use_cases import UseCase
 from schemas.prices.overrides import PriceOverride
 
 ControlRecord = (
-    Team | Sender | UseCase | CatalogueModel | Budget | PriceOverride | Policy | ExceptionGrant | PlannedActivity
+    Team
+    | Department
+    | Sender
+    | UseCase
+    | CatalogueModel
+    | Budget
+    | PriceOverride
+    | Policy
+    | Principal
+    | ExceptionGrant
+    | ExceptionRule
+    | Acknowledgement
+    | PlannedActivity
 )
 _ADAPTER: Final[TypeAdapter[ControlRecord]] = TypeAdapter(Annotated[ControlRecord, Field(discriminator="kind")])
 
 #: Kinds that the workers of this version act on; `apply` refuses the others by name.
-EVALUATED_KINDS: Final = ("team", "sender", "use_case", "model", "budget", "price")
+EVALUATED_KINDS: Final = (
+    "team",
+    "department",
+    "sender",
+    "use_case",
+    "model",
+    "budget",
+    "price",
+    "policy",
+    "principal",
+    "exception",
+    "exception_rule",
+    "acknowledgement",
+)
 
 
 def record_key(record: ControlRecord) -> str:

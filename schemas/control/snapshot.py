@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from schemas.control.acknowledgements import Acknowledgement
 from schemas.control.budgets import Budget
+from schemas.control.departments import Department
 from schemas.control.directory import Sender, SenderKind, Team
+from schemas.control.exceptions import ExceptionGrant, ExceptionRule
 from schemas.control.models import CatalogueModel
+from schemas.control.policies import Policy
+from schemas.control.principals import Principal
 from schemas.control.records import ControlRecord
 from schemas.control.use_cases import UseCase
 from schemas.prices.overrides import PriceOverride
@@ -44,6 +49,31 @@ class ControlSnapshot:
     @cached_property
     def budgets(self) -> dict[str, Budget]:
         return {record.id: record for record in self.records.values() if isinstance(record, Budget)}
+
+    @cached_property
+    def departments(self) -> dict[str, Department]:
+        return {record.id: record for record in self.records.values() if isinstance(record, Department)}
+
+    @cached_property
+    def policies(self) -> dict[str, Policy]:
+        return {record.id: record for record in self.records.values() if isinstance(record, Policy)}
+
+    @cached_property
+    def principals(self) -> dict[str, Principal]:
+        return {record.id: record for record in self.records.values() if isinstance(record, Principal)}
+
+    @cached_property
+    def exceptions(self) -> dict[str, ExceptionGrant]:
+        return {record.id: record for record in self.records.values() if isinstance(record, ExceptionGrant)}
+
+    @cached_property
+    def exception_rules(self) -> dict[str, ExceptionRule]:
+        return {record.id: record for record in self.records.values() if isinstance(record, ExceptionRule)}
+
+    @cached_property
+    def acknowledgements(self) -> dict[str, Acknowledgement]:
+        """By budget."""
+        return {record.id: record for record in self.records.values() if isinstance(record, Acknowledgement)}
 
     @cached_property
     def prices(self) -> tuple[PriceOverride, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schemas.control.base import Criticality, Id, Record, Text
+from pydantic import Field
+
+from schemas.control.base import Criticality, Id, Record, Stage, Text
 
 
 class UseCase(Record):
@@ -16,7 +18,9 @@ class UseCase(Record):
     owner: Text
     contact: Text | None = None
     criticality: Criticality = "medium"
-    data_class: Id | None = None
+    data_class: Id | None = Field(default=None, description="Of events that do not say theirs.")
+    stage: Stage | None = Field(default=None, description="Where it is fixed: an event that claims another loses.")
+    teams: tuple[Id, ...] = Field(default=(), description="Who may claim it; empty: everybody.")
     latency: Literal["interactive", "background", "batch"] | None = None
     fallback: Text | None = None
     automation: Literal["suggests", "acts_with_review", "acts_alone"] | None = None

@@ -66,9 +66,11 @@ class ClickHouseHistory:
         )
         return _table(rows, _TEAMS)
 
-    def budget_sums(self, selectors: Mapping[str, str], first_minute: int, before: Mapping[int, int]) -> pa.Table:
+    def budget_sums(
+        self, selectors: Mapping[str, tuple[str, ...]], first_minute: int, before: Mapping[int, int]
+    ) -> pa.Table:
         """Columns minute, calls, tokens, cost_nanousd and provisional_nanousd."""
-        scope = {name: selectors.get(name, "") for name in CELL_DIMENSIONS}
+        scope = {name: selectors.get(name, ("",))[0] for name in CELL_DIMENSIONS}
         rows = self._asked.query(
             read_sql("recovery", "history_budget.sql"),
             self._bounds(before, first_minute * _WINDOW_US["minute"]) | scope,

@@ -12,7 +12,13 @@ from schemas.control.periods import period_name
 from streams.agents.crossings import Crossing
 from streams.agents.queries import spending_query
 
-UNITS: Final[dict[Unit, AlertUnit]] = {"usd": "nanousd", "tokens": "tokens", "calls": "calls"}
+UNITS: Final[dict[Unit, AlertUnit]] = {
+    "usd": "nanousd",
+    "tokens": "tokens",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "calls": "calls",
+}
 _SEVERITY: Final[dict[Level, Severity]] = {"warning": "info", "soft": "warning", "hard": "critical"}
 _ACTION: Final[dict[Level, str]] = {
     "warning": "Look at what drives the use and whether the period will stay within its limit.",
@@ -41,7 +47,9 @@ def amount(unit: Unit, units: int) -> str:
 
 
 def scope_of(budget: Budget) -> AlertScope:
-    return AlertScope(**budget.scope.model_dump())
+    return AlertScope(
+        **budget.scope.model_dump(exclude={"user", "within"}), one_person=True if budget.scope.is_personal else None
+    )
 
 
 def subject(budget: Budget) -> str:
@@ -53,7 +61,7 @@ def subject(budget: Budget) -> str:
 def budget_alert(crossing: Crossing, state: AlertState, reason: str | None, now_us: int) -> Alert:
     """The alert of one state of a crossing. `reason` says why it is resolved, or `dated` why it is updated."""
     budget, level, start_us = crossing.budget, crossing.key.level, crossing.key.period_start_us
-    period = period_name(budget.period, budget.time_zone, start_us)
+    period = period_name(budget, start_us)
     share = round(100 * crossing.observed / budget.limit_units)
     figures = (
         f"{amount(budget.unit, crossing.observed)} of its {amount(budget.unit, budget.limit_units)} budget "

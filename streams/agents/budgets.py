@@ -13,7 +13,7 @@ import numpy as np
 
 from schemas.alerts import Alert
 from schemas.control.budgets import Budget
-from schemas.control.periods import MINUTE_US, BudgetPeriod, period_of
+from schemas.control.periods import MINUTE_US, BudgetPeriod, period_of, running_period
 from schemas.control.snapshot import ControlSnapshot
 from schemas.tallies import home_partition
 from streams.agents.batch import BudgetRows
@@ -126,7 +126,7 @@ class BudgetBook:
         starts, _ = self.totals.table.owner_rows(number)
         alerts: list[Alert] = []
         for start in starts.tolist():
-            end_us = period_of(budget.period, budget.time_zone, start * MINUTE_US).end_us
+            end_us = running_period(budget, start * MINUTE_US).end_us
             if timeline.last.watermark_us is None or end_us > timeline.last.watermark_us:
                 alerts += self.verdicts.judge_change(budget, (number << 32) | start, timeline, now_us)
         return alerts
@@ -137,7 +137,9 @@ class BudgetBook:
         for budget in self._home.values() if not self._steady[0] <= at_us < self._steady[1] else ():
             current = self._current.get(budget.id)
             if current is None or at_us not in current:
-                current = period_of(budget.period, budget.time_zone, at_us)
+                current = period_of(budget, at_us)
+                if current is None:
+                    continue
                 self._current[budget.id] = current
                 self._turn(budget.id, current.start_us)
                 self._due.add((budget.id, current.start_us))
@@ -178,7 +180,7 @@ class BudgetBook:
         records: list[StatusRecord] = [(key, None) for key in sorted(self._tombstones)]
         for budget_id, start_us in sorted(self._due):
             budget = self._home[budget_id]
-            period = period_of(budget.period, budget.time_zone, start_us)
+            period = running_period(budget, start_us)
             key = np.array([(self.totals.number(budget) << 32) | max(0, period.start_minute)], dtype=np.uint64)
             status = budget_status(
                 budget,

@@ -30,8 +30,9 @@ class UsageHistory(Protocol):
         `windows.TeamWindows`) and TEAM_MEASURES (int64).
         """
 
-    def budget_sums(self, selectors: Mapping[str, str], first_minute: int, before: Before) -> pa.Table:
-        """What matches all selectors (a tally column and its value), from event minute `first_minute` on: `minute` (of
+    def budget_sums(self, selectors: Mapping[str, tuple[str, ...]], first_minute: int, before: Before) -> pa.Table:
+        """What matches all selectors (a column of an enriched row and the values that match), from event minute
+        `first_minute` on: `minute` (of
         the quarter of an hour), `calls`, `tokens`, `cost_nanousd`, `provisional_nanousd` (int64).
         """
 

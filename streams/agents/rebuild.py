@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from runtime.clock import Clock
 from schemas.alerts import Alert
-from schemas.control.periods import MINUTE_US, period_of
+from schemas.control.periods import MINUTE_US, running_period
 from schemas.control.snapshot import ControlSnapshot
 from schemas.tallies import home_partition
 from streams.agents.adjustments import AdjustmentLog, team_home
@@ -236,9 +236,7 @@ class Rebuilder:
                 continue
             found = self._history.budget_sums(budget.scope.selectors(), Totals.floor(watermark_us), before)
             minutes = np.maximum(integers(found["minute"]), 0)
-            starts = [
-                period_of(budget.period, budget.time_zone, at * MINUTE_US).start_minute for at in minutes.tolist()
-            ]
+            starts = [running_period(budget, at * MINUTE_US).start_minute for at in minutes.tolist()]
             names = ("calls", "tokens", "cost_nanousd", "provisional_nanousd")
             sums = np.stack([integers(found[name]) for name in names], axis=1)
             owner = np.full(len(minutes), shard.budgets.totals.number(budget))

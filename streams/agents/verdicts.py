@@ -15,7 +15,7 @@ import numpy as np
 
 from schemas.alerts import Alert
 from schemas.control.budgets import LEVELS, Budget, Level
-from schemas.control.periods import MINUTE_US, period_of
+from schemas.control.periods import MINUTE_US, running_period
 from streams.agents.batch import BudgetRows
 from streams.agents.budget_texts import budget_alert
 from streams.agents.crossing_times import OpenQuarters
@@ -195,7 +195,7 @@ class Verdicts:
         dated: bool,
     ) -> Alert:
         start_us = (key & 0xFFFF_FFFF) * MINUTE_US
-        period = period_of(budget.period, budget.time_zone, start_us)
+        period = running_period(budget, start_us)
         occurred_us = min(max(occurred_us, start_us), period.end_us - 1)
         crossing_key = CrossingKey(budget.id, start_us, level)
         before = self.crossings.all.get(crossing_key)

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain
+from itertools import chain, product
 from typing import Final
 
 import numpy as np
 
-from schemas.control.budgets import Budget, Period
+from schemas.control.budgets import Budget
 from schemas.control.periods import period_of
 from schemas.tallies import MEASURES
 from streams.enrich.cells import Cells
@@ -24,6 +23,7 @@ from streams.enrich.columns import Ints
 from streams.enrich.groups import Index, keys_of, sum_groups
 
 QUARTER_MINUTES: Final = 15
+_NO_PERIOD: Final = -(2**62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,19 @@ class BudgetIndex:
         ordered = sorted(budgets, key=lambda budget: (budget.id, budget.rule))
         self.ids = [budget.id for budget in ordered]
         self.rules = [budget.rule for budget in ordered]
-        calendars = [(budget.period, budget.time_zone) for budget in ordered]
-        self._calendars = list(dict.fromkeys(calendars))
-        self._calendar_of = np.array([self._calendars.index(one) for one in calendars], np.int64)
+        calendars = [(budget.period, budget.time_zone, budget.starts_at, budget.ends_at) for budget in ordered]
+        numbers = {calendar: number for number, calendar in enumerate(dict.fromkeys(calendars))}
+        self._calendar_of = np.array([numbers[one] for one in calendars], np.int64)
+        #: One budget of each calendar: all of them have the same periods.
+        self._calendars = [ordered[calendars.index(calendar)] for calendar in numbers]
+        self._starts: dict[tuple[int, int], int] = {}
         #: Shape -> values of its selectors -> places of the budgets that want them.
         self._shapes: dict[tuple[str, ...], dict[tuple[str | None, ...], list[int]]] = defaultdict(dict)
         for place, budget in enumerate(ordered):
             selectors = budget.scope.selectors()
             shape = tuple(sorted(selectors))
-            self._shapes[shape].setdefault(tuple(selectors[name] for name in shape), []).append(place)
+            for values in product(*(selectors[name] for name in shape)):
+                self._shapes[shape].setdefault(values, []).append(place)
 
     def rows(self, cells: Cells) -> BudgetRows:
         """What the budgets count of `cells`."""
@@ -67,9 +71,10 @@ class BudgetIndex:
             return BudgetRows(nothing, nothing, nothing, nothing, np.zeros((len(MEASURES), 0), np.int64))
         partition, budget, minute = (np.concatenate([one[at] for one in matched]) for at in range(3))
         sums = np.concatenate([one[3] for one in matched], axis=1)
+        starts = self._period_starts(budget, minute)
         order = np.lexsort((minute, budget, partition))
-        partition, budget, minute = partition[order], budget[order], minute[order]
-        return BudgetRows(partition, budget, minute, self._period_starts(budget, minute), sums[:, order])
+        order = order[starts[order] != _NO_PERIOD]
+        return BudgetRows(partition[order], budget[order], minute[order], starts[order], sums[:, order])
 
     def _match(self, cells: Cells, quarter: Ints, shape: tuple[str, ...]) -> tuple[Ints, Index, Ints, Ints]:
         """Partition, budget, quarter and sums of the rows that budgets of one shape count."""
@@ -88,19 +93,23 @@ class BudgetIndex:
         return cells.partition[rows], budget, quarter[rows], sums[:, times]
 
     def _period_starts(self, budget: Index, minute: Ints) -> Ints:
-        """Minutes since the epoch of the local midnight that opens each row's period.
+        """Minutes since the epoch of the start of each row's period; _NO_PERIOD outside of a span.
 
         Python sees each distinct pair of calendar and quarter of an hour once: a handful in a batch of live traffic.
         """
         calendar = self._calendar_of[budget]
         _, pairs, row_of = np.unique(keys_of([calendar, minute], len(minute)), return_index=True, return_inverse=True)
         starts = [
-            _period_start(*self._calendars[code], at)
+            self._period_start(code, at)
             for code, at in zip(calendar[pairs].tolist(), minute[pairs].tolist(), strict=True)
         ]
         return np.array(starts, np.int64)[row_of]
 
-
-@lru_cache(maxsize=65_536)
-def _period_start(period: Period, time_zone: str, minute: int) -> int:
-    return period_of(period, time_zone, minute * 60_000_000).start_minute
+    def _period_start(self, calendar: int, minute: int) -> int:
+        known = self._starts.get((calendar, minute))
+        if known is None:
+            if len(self._starts) > 65_536:
+                self._starts.clear()
+            period = period_of(self._calendars[calendar], minute * 60_000_000)
+            known = self._starts[calendar, minute] = _NO_PERIOD if period is None else period.start_minute
+        return known

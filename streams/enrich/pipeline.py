@@ -163,6 +163,7 @@ class Pipeline:
             "model_class": rules.classes.of(column["model"]),
             "late": pa.array(late),
         }
+        column |= {field.name: pa.nulls(len(accepted), field.type) for field in ENRICHED if field.name not in column}
         arrays = [
             column[field.name] if column[field.name].type == field.type else column[field.name].cast(field.type)
             for field in ENRICHED

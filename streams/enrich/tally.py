@@ -90,6 +90,7 @@ def _record_batch(
             pa.array(column(0, 0, np.arange(1, last + 1)))
         ),
     }
+    columns |= {name: pa.nulls(len(order), pa.utf8()) for name in ("policy_rule", "policy_verdict", "workflow")}
     sums = np.concatenate([cells.sums, rows.sums, sources.sums()], axis=1)[:, order]
     columns |= {name: pa.array(values) for name, values in zip(MEASURES, sums, strict=True)}
     return pa.RecordBatch.from_arrays([columns[name] for name in TALLIES.names], schema=TALLIES)

@@ -75,7 +75,7 @@ STATUS: Final = BudgetStatus(
     mode="warn",
     would_stop=True,
     levels={"warning": 400_000_000_000, "soft": 500_000_000_000, "hard": 600_000_000_000},
-    forecast=Forecast(p10=700, p50=800, p90=900, chance_of_exceeding=1.0, exhausted_on=NOON, method="run rate"),
+    forecast=Forecast(p10=700, p50=800, p90=900, chance_of_exceeding=1.0, exhausted_on=NOON, method="hour_of_week"),
     exceptions=("launch",),
     as_of=AsOf(watermark=NOON, offsets={0: 1_000, 11: 0}),
     evaluated_at=NOON,

@@ -111,7 +111,7 @@ def status(used: int, minute: int) -> BudgetStatus:
         mode="warn",
         would_stop=False,
         levels={"hard": 100},
-        forecast=Forecast(p10=1, p50=2, p90=3, chance_of_exceeding=0.25, method="m"),
+        forecast=Forecast(p10=1, p50=2, p90=3, chance_of_exceeding=0.25, method="hour_of_week"),
         as_of=AsOf(watermark=NOON, offsets={0: 5}),
         evaluated_at=NOON.replace(minute=minute),
     )

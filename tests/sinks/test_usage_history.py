@@ -67,7 +67,7 @@ def test_a_budget_sums_what_its_scope_matches_by_quarter(database: Database) -> 
     history = ClickHouseHistory(lambda: database, LOG)
     put(database, enriched_table(3, stage="production", cost_nanousd=5, input_tokens=7, output_tokens=1))
     put(database, enriched_table(2, partition=1, stage="exploratory", cost_nanousd=100))
-    found = history.budget_sums({"team_id": "payments", "stage": "production"}, 0, {0: 2, 1: 9})
+    found = history.budget_sums({"team_id": ("payments",), "stage": ("production",)}, 0, {0: 2, 1: 9})
     assert found.to_pylist() == [
         {
             "minute": NOON_US // MINUTE // 15 * 15,

@@ -157,7 +157,7 @@ def test_rules_of_this_version_are_those_of_the_last() -> None:
 
 def test_a_scope_in_columns_and_in_words() -> None:
     scope = Scope(team="search", project="ranking", model_class="frontier")
-    assert scope.selectors() == {"team_id": "search", "project_id": "ranking", "model_class": "frontier"}
+    assert scope.selectors() == {"team_id": ("search",), "project_id": ("ranking",), "model_class": ("frontier",)}
     assert scope.text() == "team search, project ranking, model_class frontier"
     assert Scope().selectors() == {}
     assert Scope().text() == "platform"

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from schemas.control.base import moment_us
 from schemas.control.budgets import Budget, Scope
-from schemas.control.periods import MINUTE_US, period_of
+from schemas.control.periods import MINUTE_US, running_period
 from schemas.control.records import ControlRecord, record_key
 from schemas.control.snapshot import ControlSnapshot
 from schemas.positions import Headers, Mark, SourceRange, version_header
@@ -47,7 +47,7 @@ def budget_row(budget: Budget, at_us: int, usd: str = "0", **sums: Any) -> dict[
     return {
         "budget_id": budget.id,
         "budget_rule": budget.rule,
-        "period_start": period_of(budget.period, budget.time_zone, at_us).start_minute,
+        "period_start": running_period(budget, at_us).start_minute,
         "minute": at_us // MINUTE_US // 15 * 15,
         "calls": 1,
         "cost_nanousd": int(Decimal(usd) * NANO),

@@ -100,8 +100,10 @@ class Memory:
         }
         return pa.table(columns)
 
-    def budget_sums(self, selectors: Mapping[str, str], first_minute: int, before: Mapping[int, int]) -> pa.Table:
-        assert selectors == {"team_id": "search"}
+    def budget_sums(
+        self, selectors: Mapping[str, tuple[str, ...]], first_minute: int, before: Mapping[int, int]
+    ) -> pa.Table:
+        assert selectors == {"team_id": ("search",)}
         calls = [call for call in self._before(before) if call.at_us >= first_minute * MINUTE]
         return pa.table(
             {

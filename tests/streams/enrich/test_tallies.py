@@ -103,7 +103,7 @@ def brute_force(table: pa.Table) -> dict[tuple[Any, ...], dict[str, int]]:
         home = home_partition(f"team/{row['team_id']}", TALLY_PARTITIONS)
         keys.append((row["src_partition"], home, *cell, us // 60_000_000, None, None, None))
         for one in BUDGETS:
-            if all(row[column] == wanted for column, wanted in one.scope.selectors().items()):
+            if all(row[column] in wanted for column, wanted in one.scope.selectors().items()):
                 home = home_partition(f"budget/{one.id}", TALLY_PARTITIONS)
                 quarter = us // 900_000_000 * 15
                 nobody = (None,) * len(CELL_DIMENSIONS)
