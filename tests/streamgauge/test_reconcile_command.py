@@ -20,6 +20,8 @@ from tests.support.house import TestHouse, wait_for
 
 #: The shortest horizon that the settings take is a minute; broker times are the producer's own here, so nobody waits.
 HORIZON_S = 60
+#: When all events occurred: taken once, since a resend an hour on would be another event.
+OCCURRED_US = (int(time.time()) - 1_800) // 3_600 * 3_600_000_000
 
 
 @pytest.fixture
@@ -64,7 +66,7 @@ def send(house: TestHouse, partition: int, *names: str, age_s: int = 0) -> None:
         event = {
             "event_id": name,
             "source": "gateway",
-            "occurred_at": (now_s - 1_800) // 3_600 * 3_600_000_000,
+            "occurred_at": OCCURRED_US,
             "team_id": "search",
             "provider": "openai",
             "model": "gpt-4o-mini",
