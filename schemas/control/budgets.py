@@ -135,7 +135,7 @@ class Budget(Record):
             raise ValueError("time zone 'localtime' depends on the machine; use a name such as Europe/Berlin or UTC")
         try:
             ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError(f"time zone {value!r} is not known; use a name such as Europe/Berlin or UTC") from error
         return value
 

@@ -67,9 +67,18 @@ def budget(**changes: Any) -> Budget:
             "time_zone",
             "time zone 'localtime' depends on the machine; use a name such as Europe/Berlin or UTC",
         ),
-        ({"period": "week"}, "period", "Input should be 'day' or 'month'"),
+        (
+            {"time_zone": "U" * 300},
+            "time_zone",
+            f"time zone '{'U' * 300}' is not known; use a name such as Europe/Berlin or UTC",
+        ),
+        (
+            {"period": "year"},
+            "period",
+            "Input should be 'hour', 'day', 'week', 'month', 'quarter' or 'span'",
+        ),
         ({"limt": "5"}, "limt", "Extra inputs are not permitted"),
-        ({"scope": {"user": "ada"}}, "scope.user", "Extra inputs are not permitted"),
+        ({"scope": {"credential": "key"}}, "scope.credential", "Extra inputs are not permitted"),
         (
             {"id": "two words"},
             "id",
