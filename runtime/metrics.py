@@ -31,7 +31,8 @@ class EnrichMetrics:
         )
         self.conflicts = Counter(
             "streamgauge_enrich_claim_conflicts_total",
-            "Enriched events whose claimed team lost against the directory.",
+            "Enriched events whose claim lost against the documents: team, use_case or stage.",
+            ["claim"],
             registry=registry,
         )
         self.late = Counter(
@@ -177,5 +178,47 @@ class HealthMetrics:
             "streamgauge_lag_messages",
             "Messages between the group's committed offset and the end, by topic and partition held.",
             ["topic", "partition"],
+            registry=registry,
+        )
+
+
+#: From 50 µs to 1 s: an answer takes a fraction of a millisecond.
+_ANSWER_SECONDS = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
+
+
+class CheckMetrics:
+    """Metrics of `streamgauge check serve`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.answers = Counter(
+            "streamgauge_check_answers_total",
+            "Questions answered, by decision: allow, warn, needs_acknowledgement or stop.",
+            ["decision"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "streamgauge_check_refused_total",
+            "Requests that were not answered: a question that cannot be read, or a wrong token.",
+            ["why"],
+            registry=registry,
+        )
+        self.seconds = Histogram(
+            "streamgauge_check_answer_seconds",
+            "From a request's arrival in the process to its answer.",
+            buckets=_ANSWER_SECONDS,
+            registry=registry,
+        )
+        self.read_behind = Gauge(
+            "streamgauge_check_read_behind_seconds",
+            "How old what is known may be; -1 before the topics were read to their end.",
+            registry=registry,
+        )
+        self.budgets = Gauge("streamgauge_check_budgets", "Budgets in force that are looked at.", registry=registry)
+        self.statuses = Gauge(
+            "streamgauge_check_statuses", "Statuses held: one a budget and period.", registry=registry
+        )
+        self.unreadable = Counter(
+            "streamgauge_check_unreadable_total",
+            "Statuses that cannot be read: they count as missing.",
             registry=registry,
         )

@@ -55,6 +55,12 @@ ADJUSTED_EVENTS: Final = pa.schema(
         pa.field("rate_card", pa.utf8(), nullable=False),
         #: Difference of the count of unpriced calls: -1 where a call of an open month has a price now.
         pa.field("unpriced", pa.int64(), nullable=False),
+        #: Since version 3: what budgets select by beside a cell's dimensions.
+        pa.field("workflow", pa.utf8()),
+        pa.field("user_hash", pa.utf8()),
+        pa.field("role", pa.utf8()),
+        pa.field("criticality", pa.utf8()),
+        pa.field("data_class", pa.utf8()),
     ]
 )
 

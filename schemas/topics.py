@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Role = Literal["producer", "enrich", "agents", "sink", "ops", "gateway", "admin"]
+Role = Literal["producer", "enrich", "agents", "sink", "ops", "gateway", "check", "admin"]
 #: Which of the three fixed counts a topic's partitions follow.
 Count = Literal["events", "tallies", "one"]
 
@@ -60,13 +60,13 @@ SPECS: Final = (
               "Checkpoints of the agents."),
     TopicSpec("governance.alerts", "one", 90 * DAY_MS, False, False, ("agents",), ("agents", "ops", "sink"),
               "One alert per crossing or episode, with its cause, and its resolution."),
-    TopicSpec("governance.status", "one", None, True, False, ("agents",), ("agents", "gateway", "ops", "sink"),
+    TopicSpec("governance.status", "one", None, True, False, ("agents",), ("agents", "gateway", "check", "ops", "sink"),
               "What each budget stands at; the newest record of a key rules."),
-    TopicSpec("governance.status.users", "one", None, True, False, ("agents",), ("gateway",),
+    TopicSpec("governance.status.users", "one", None, True, False, ("agents",), ("gateway", "check"),
               "Status of budgets whose scope is one person: narrower access."),
     TopicSpec("usage.adjustments", "one", 3_650 * DAY_MS, False, False, ("admin",), ("agents", "sink", "ops"),
               "Corrections of what was counted: prices that came later, resends that were counted twice."),
-    TopicSpec("governance.control", "one", None, True, False, ("admin",), ("enrich", "agents", "sink", "ops"),
+    TopicSpec("governance.control", "one", None, True, False, ("admin",), ("enrich", "agents", "sink", "check", "ops"),
               "Directory, use cases, model catalogue, budgets and prices, as applied.",
               # A batch that was begun under older documents is repeated under the same ones.
               keeps_history_ms=7 * DAY_MS),

@@ -23,7 +23,7 @@ from streams.agents.standing import Standing
 if TYPE_CHECKING:
     from schemas.alerts import Alert
     from schemas.control.snapshot import ControlSnapshot
-    from schemas.status import BudgetStatus
+    from schemas.status import BudgetStatus, GovernanceStatus
     from streamgauge.settings import Settings
 
 #: (done, total) tally messages; the total is not known.
@@ -187,11 +187,14 @@ def _alerts(connection: KafkaConnection, topics: Topics) -> Iterator[Alert]:
             yield Alert.model_validate_json(record.value)
 
 
-def _statuses(connection: KafkaConnection, topics: Topics) -> Iterator[tuple[str, BudgetStatus | None]]:
-    from schemas.status import BudgetStatus
+def _statuses(
+    connection: KafkaConnection, topics: Topics
+) -> Iterator[tuple[str, BudgetStatus | GovernanceStatus | None]]:
+    from schemas.status import GOVERNANCE, BudgetStatus, GovernanceStatus
     from streamgauge.tail import read_topic
 
     for record in read_topic(connection, topics.status):
         if record.key is not None:
             value = record.value
-            yield record.key.decode(), None if value is None else BudgetStatus.model_validate_json(value)
+            kind = GovernanceStatus if record.key.startswith(f"{GOVERNANCE}|".encode()) else BudgetStatus
+            yield record.key.decode(), None if value is None else kind.model_validate_json(value)

@@ -27,12 +27,15 @@ from runtime.clock import Clock, to_datetime
 from runtime.connection import KafkaConnection
 from runtime.control_log import ControlLog
 from schemas.adjustments import ADJUSTED_EVENTS
-from schemas.status import BudgetStatus
-from schemas.tallies import CELL_DIMENSIONS, MEASURES, TALLIES
+from schemas.enriched import ENRICHED
+from schemas.status import GOVERNANCE, BudgetStatus
+from schemas.tallies import MEASURES, TALLIES
 from schemas.topics import Topics
+from sinks.corrections.adjustments import with_people
 from sinks.reconcile.mend import Mended, Mender
 from sinks.reconcile.run import PATIENCE_S, Judged, Reconciler
 from streamgauge.adjusting import Adjustment, AdjustmentWriter, tallies_of, wait_until_written
+from streamgauge.adjusting.tallies import SELECTABLE
 from streamgauge.tail import read_topic
 
 if TYPE_CHECKING:
@@ -103,12 +106,24 @@ class Reconciling:
             try:
                 log.read_to_end()
                 for control in sorted({one.gap.control for one in resent}):
-                    rows = pa.concat_tables([one.resent for one in resent if one.gap.control == control])
+                    rows = self._with_people([one.resent for one in resent if one.gap.control == control], judged.log)
                     events.append(adjusted_events(rows, judged.log))
                     tallies.append(tallies_of(_deltas(rows), log.at(control).budgets.values()))
             finally:
                 log.close()
         return pa.concat_tables(events), pa.concat_tables(tallies)
+
+    def _with_people(self, resent: Sequence[pa.Table], log: str) -> pa.Table:
+        """The rows of all tables, each with `user_hash`: what was read back from Kafka has it, other rows are asked."""
+        found = []
+        for rows in resent:
+            if "user_hash" not in rows.column_names:
+                times = pc.min_max(rows["occurred_at"].cast(pa.int64())).as_py()
+                named = rows.append_column("log", pa.repeat(pa.scalar(log), rows.num_rows))
+                named = with_people(self.database, named, to_datetime(times["min"]), to_datetime(times["max"] + 1))
+                rows = rows.append_column("user_hash", named["user_hash"])  # noqa: PLW2901
+            found.append(rows.select(ENRICHED.names).cast(ENRICHED))
+        return pa.concat_tables(found)
 
     def _statuses(self) -> Sequence[BudgetStatus]:
         newest: dict[bytes, bytes | None] = {
@@ -118,7 +133,7 @@ class Reconciling:
         }
         found = []
         for key, value in newest.items():
-            if value is None:
+            if value is None or key.startswith(f"{GOVERNANCE}|".encode()):
                 continue
             try:
                 found.append(BudgetStatus.model_validate_json(value))
@@ -148,7 +163,7 @@ def _deltas(rows: pa.Table) -> pa.Table:
         "late": rows["late"].cast(pa.int64()),
         "unpriced": pc.is_null(rows["cost_nanousd"]).cast(pa.int64()),
     }
-    columns = {"booked_at": rows["occurred_at"], **{name: rows[name] for name in CELL_DIMENSIONS}}
+    columns = {"booked_at": rows["occurred_at"], **{name: rows[name] for name in SELECTABLE}}
     for name in MEASURES:
         values = counted[name] if name in counted else pc.fill_null(rows[name], 0)
         columns[name] = pc.negate(values)

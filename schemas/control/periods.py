@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from schemas.control.base import moment_us, us_moment
+from schemas.control.base import QUARTER_US, moment_us, us_moment
 from schemas.control.budgets import Budget
 from schemas.control.budgets import Period as PeriodKind
 
@@ -40,10 +40,7 @@ def period_of(budget: Budget, us: int) -> BudgetPeriod | None:
         span = BudgetPeriod(moment_us(budget.starts_at), moment_us(budget.ends_at))
         return span if us in span else None
     if budget.period == "hour":
-        # By the offset that holds at the instant: the hour that a clock change repeats is two periods.
-        offset_us = round((us_moment(us).astimezone(zone).utcoffset() or timedelta()).total_seconds()) * 1_000_000
-        start_us = (us + offset_us) // HOUR_US * HOUR_US - offset_us
-        return BudgetPeriod(start_us, start_us + HOUR_US)
+        return _hour(us, zone)
     first, following = _dates(budget.period, us_moment(us).astimezone(zone).date())
     return BudgetPeriod(_midnight(first, zone), _midnight(following, zone))
 
@@ -87,6 +84,25 @@ def period_name(budget: Budget, start_us: int) -> str:
         last = (budget.ends_at - timedelta(microseconds=1)).astimezone(ZoneInfo(budget.time_zone))
         return f"{day} to {last.day} {last:%B %Y}"
     return day
+
+
+def _hour(us: int, zone: ZoneInfo) -> BudgetPeriod:
+    """By the offset that holds at the instant: the hour that a clock change repeats is two periods, and where clocks
+    change by half an hour, periods of half an hour lie beside the change.
+    """
+    offset_us = _offset_us(us, zone)
+    start_us = (us + offset_us) // HOUR_US * HOUR_US - offset_us
+    quarters = [
+        start
+        for start in range(start_us, start_us + HOUR_US, QUARTER_US)
+        if us - QUARTER_US < start <= us or _offset_us(start, zone) == offset_us
+    ]
+    return BudgetPeriod(quarters[0], quarters[-1] + QUARTER_US)
+
+
+def _offset_us(us: int, zone: ZoneInfo) -> int:
+    offset = us_moment(us).astimezone(zone).utcoffset() or timedelta()
+    return round(offset.total_seconds()) * 1_000_000
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

@@ -10,7 +10,8 @@ SELECT
     `provider_request_id`, `client_name`, `client_version`, `reported_cost_nanousd`, `tags`, `claimed_team_id`,
     `attribution`, `attribution_conflict`, `department`, `cost_center`, `model_class`, `late`, `cost_nanousd`,
     `input_cost_nanousd`, `cache_read_cost_nanousd`, `cache_write_cost_nanousd`, `output_cost_nanousd`,
-    `provisional_nanousd`, `price_status`, `price_note`, `price_key`, `price_context`, `long_context`, `rate_card`
+    `provisional_nanousd`, `price_status`, `price_note`, `price_key`, `price_context`, `long_context`, `rate_card`,
+    `role`, `criticality`, `claimed_use_case`, `claimed_stage`, `policy_verdict`, `policy_rule`, `retention_class`
 FROM usage_events_raw FINAL
 WHERE toStartOfHour(occurred_at) IN (SELECT toDateTime(arrayJoin({hours:Array(UInt32)}), 'UTC'))
     AND log = {log:String} AND src_partition = {partition:Int32}

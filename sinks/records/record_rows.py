@@ -20,11 +20,12 @@ from schemas.alerts import Alert, AlertScope, Cause, Link
 from schemas.arrow_ipc import from_ipc
 from schemas.positions import GivenHeaders
 from schemas.rejections import Rejection
-from schemas.status import BudgetStatus
+from schemas.status import GOVERNANCE, BudgetStatus
 from schemas.usage import TIMESTAMP
 
 _TEXT: Final = pa.utf8()
 _COUNT: Final = pa.int64()
+_GOVERNANCE: Final = f"{GOVERNANCE}|".encode()
 _CAUSES: Final = TypeAdapter(tuple[Cause, ...])
 _LINKS: Final = TypeAdapter(tuple[Link, ...])
 _SCOPE: Final = ("department", "team_id", "project_id", "use_case", "stage", "model_class")
@@ -216,7 +217,9 @@ def status_rows(records: Sequence[Record], now_us: int) -> Rows:
             "inserted_at": now_us,
         }
 
-    return _rows(records, row, STATUS)
+    # What share of all calls is governed is no budget: analysts have it from the events themselves.
+    budgets = [one for one in records if not (one.key or b"").startswith(_GOVERNANCE)]
+    return _rows(budgets, row, STATUS)
 
 
 def _retired(record: Record, now_us: int) -> dict[str, Any]:

@@ -1,45 +1,65 @@
--- What accepted events before given source offsets used, of what one budget counts, per quarter of an hour. One row per event (FINAL). An event
--- that was counted twice and taken back by an adjustment of kind resend is counted twice here as well: whoever asks adds
--- all adjustments.
+-- What accepted events before given source offsets used, of what one budget counts, per quarter of an hour. One row per event
+-- (FINAL). An event that was counted twice and taken back by an adjustment of kind resend is counted twice here as well:
+-- whoever asks adds all adjustments. Such an adjustment has not all selectors: what it lacks is its event's. No values for a
+-- selector: all match.
 SELECT
     intDiv(toUnixTimestamp64Micro(at), 900000000) * 15 AS quarter,
     sum(calls) AS calls_sum,
     sum(input_tokens + output_tokens) AS tokens_sum,
-    sum(cost_nanousd) AS cost_sum,
-    sum(provisional_nanousd) AS provisional_sum
+    sum(cost) AS cost_sum,
+    sum(provisional) AS provisional_sum,
+    sum(output_tokens) AS output_sum
 FROM
 (
     SELECT
         occurred_at AS at,
-        team_id, department, project_id, use_case, stage, model_class,
         toInt64(1) AS calls,
-        toInt64(status = 'error') AS errors,
-        input_tokens, cache_read_tokens, output_tokens,
-        ifNull(cost_nanousd, 0) AS cost_nanousd,
-        provisional_nanousd
+        input_tokens, output_tokens,
+        ifNull(cost_nanousd, 0) AS cost,
+        provisional_nanousd AS provisional
     FROM usage_events_raw FINAL
     WHERE log = {log:String}
       AND src_offset < transform(src_partition, {partitions:Array(Int32)}, {firsts:Array(Int64)}, toInt64(0))
       AND occurred_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
+      AND (empty({departments:Array(String)}) OR has({departments:Array(String)}, ifNull(toString(department), '\0')))
+      AND (empty({teams:Array(String)}) OR has({teams:Array(String)}, ifNull(toString(team_id), '\0')))
+      AND (empty({projects:Array(String)}) OR has({projects:Array(String)}, ifNull(toString(project_id), '\0')))
+      AND (empty({use_cases:Array(String)}) OR has({use_cases:Array(String)}, ifNull(toString(use_case), '\0')))
+      AND (empty({workflows:Array(String)}) OR has({workflows:Array(String)}, ifNull(toString(workflow), '\0')))
+      AND (empty({users:Array(String)}) OR has({users:Array(String)}, ifNull(toString(user_hash), '\0')))
+      AND (empty({roles:Array(String)}) OR has({roles:Array(String)}, ifNull(toString(role), '\0')))
+      AND (empty({stages:Array(String)}) OR has({stages:Array(String)}, ifNull(toString(stage), '\0')))
+      AND (empty({model_classes:Array(String)}) OR has({model_classes:Array(String)}, ifNull(toString(model_class), '\0')))
+      AND (empty({criticalities:Array(String)}) OR has({criticalities:Array(String)}, ifNull(toString(criticality), '\0')))
+      AND (empty({data_classes:Array(String)}) OR has({data_classes:Array(String)}, ifNull(toString(data_class), '\0')))
     UNION ALL
     SELECT
         booked_at AS at,
-        team_id, department, project_id, use_case, stage, model_class,
         -calls AS calls,
-        toInt64(0) AS errors,
-        -input_tokens AS input_tokens, toInt64(0) AS cache_read_tokens, -output_tokens AS output_tokens,
-        -cost_nanousd AS cost_nanousd,
-        -provisional_nanousd AS provisional_nanousd
+        -input_tokens AS input_tokens, -output_tokens AS output_tokens,
+        -cost_nanousd AS cost,
+        -provisional_nanousd AS provisional
     FROM usage_adjustments FINAL
     WHERE kind = 'resend' AND log = {log:String}
       AND src_offset < transform(src_partition, {partitions:Array(Int32)}, {firsts:Array(Int64)}, toInt64(0))
       AND booked_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
+      AND (empty({departments:Array(String)}) OR has({departments:Array(String)}, ifNull(toString(department), '\0')))
+      AND (empty({teams:Array(String)}) OR has({teams:Array(String)}, ifNull(toString(team_id), '\0')))
+      AND (empty({projects:Array(String)}) OR has({projects:Array(String)}, ifNull(toString(project_id), '\0')))
+      AND (empty({use_cases:Array(String)}) OR has({use_cases:Array(String)}, ifNull(toString(use_case), '\0')))
+      AND (empty({stages:Array(String)}) OR has({stages:Array(String)}, ifNull(toString(stage), '\0')))
+      AND (empty({model_classes:Array(String)}) OR has({model_classes:Array(String)}, ifNull(toString(model_class), '\0')))
+      AND ({by_event:UInt8} = 0 OR (source, event_id) IN
+      (
+          SELECT source, event_id
+          FROM usage_events_raw FINAL
+          WHERE (source, event_id) IN (SELECT source, event_id FROM usage_adjustments WHERE kind = 'resend' AND log = {log:String})
+            AND (empty({workflows:Array(String)}) OR has({workflows:Array(String)}, ifNull(toString(workflow), '\0')))
+            AND (empty({users:Array(String)}) OR has({users:Array(String)}, ifNull(toString(user_hash), '\0')))
+            AND (empty({roles:Array(String)}) OR has({roles:Array(String)}, ifNull(toString(role), '\0')))
+            AND (empty({criticalities:Array(String)}) OR has({criticalities:Array(String)}, ifNull(toString(criticality), '\0')))
+            AND (empty({data_classes:Array(String)}) OR has({data_classes:Array(String)}, ifNull(toString(data_class), '\0')))
+      ))
 )
-WHERE ({team_id:String} = '' OR team_id = {team_id:String})
-  AND ({department:String} = '' OR department = {department:String})
-  AND ({project_id:String} = '' OR project_id = {project_id:String})
-  AND ({use_case:String} = '' OR use_case = {use_case:String})
-  AND ({stage:String} = '' OR stage = {stage:String})
-  AND ({model_class:String} = '' OR model_class = {model_class:String})
 GROUP BY quarter
 ORDER BY quarter

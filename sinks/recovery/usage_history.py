@@ -18,6 +18,7 @@ from sinks.events.ledger import chain_end
 from sinks.reconcile.asking import ask
 from sinks.reconcile.gaps import find_gaps
 from sinks.reconcile.scope import LogScope, kept_since_us, scopes
+from sinks.recovery.bases import SELECTORS
 
 _WINDOW_US: Final = {"minute": 60_000_000, "hour": 3_600_000_000, "day": 86_400_000_000, "month": 0}
 _MEASURES: Final = (
@@ -31,7 +32,10 @@ _MEASURES: Final = (
 )
 _TEAMS: Final = pa.schema([("team_id", pa.utf8()), ("window", pa.int64()), *((name, pa.int64()) for name in _MEASURES)])
 _BUDGET: Final = pa.schema(
-    [(name, pa.int64()) for name in ("minute", "calls", "tokens", "cost_nanousd", "provisional_nanousd")]
+    [
+        (name, pa.int64())
+        for name in ("minute", "calls", "tokens", "cost_nanousd", "provisional_nanousd", "output_tokens")
+    ]
 )
 
 
@@ -69,8 +73,9 @@ class ClickHouseHistory:
     def budget_sums(
         self, selectors: Mapping[str, tuple[str, ...]], first_minute: int, before: Mapping[int, int]
     ) -> pa.Table:
-        """Columns minute, calls, tokens, cost_nanousd and provisional_nanousd."""
-        scope = {name: selectors.get(name, ("",))[0] for name in CELL_DIMENSIONS}
+        """Columns minute, calls, tokens, cost_nanousd, provisional_nanousd and output_tokens."""
+        scope: dict[str, Any] = {given: list(selectors.get(name, ())) for name, given in SELECTORS.items()}
+        scope["by_event"] = int(bool(selectors.keys() - set(CELL_DIMENSIONS)))
         rows = self._asked.query(
             read_sql("recovery", "history_budget.sql"),
             self._bounds(before, first_minute * _WINDOW_US["minute"]) | scope,

@@ -97,7 +97,7 @@ class Reprice:
     def look(self, database: Database, snapshot: ControlSnapshot, provisional: Provisional) -> Report:
         """What `write` would do now; nothing is changed."""
         report = Report()
-        for deltas in self._deltas(database, snapshot, provisional, report):
+        for deltas in self._deltas(database, snapshot, provisional, report, people=False):
             report.add(deltas)
         return report
 
@@ -109,13 +109,14 @@ class Reprice:
         writer: AdjustmentWriter,
         wrote: Callable[[str, int], None] = lambda _id, _events: None,
     ) -> Report:
-        """Publish. `writer` is open, and ClickHouse has all earlier adjustments. Raises Fenced.
+        """Publish. `writer` is open, and ClickHouse has all earlier adjustments. Raises Fenced. `database` may read
+        whose call an event was: budgets of one person are corrected too.
 
         `wrote` is told each adjustment that stands, with its count of events.
         """
         report = Report()
         made_at = us_moment(self.booking.now_us)
-        for deltas in self._deltas(database, snapshot, provisional, report):
+        for deltas in self._deltas(database, snapshot, provisional, report, people=True):
             adjustment = Adjustment.new("reprice", reason=self.reason, made_by=self.made_by, made_at=made_at)
             writer.publish(adjustment, deltas, tallies_of(deltas, snapshot.budgets.values()))
             report.add(deltas)
@@ -124,12 +125,18 @@ class Reprice:
         return report
 
     def _deltas(
-        self, database: Database, snapshot: ControlSnapshot, provisional: Provisional, report: Report
+        self,
+        database: Database,
+        snapshot: ControlSnapshot,
+        provisional: Provisional,
+        report: Report,
+        *,
+        people: bool,
     ) -> Iterator[pa.Table]:
         card = RateCard.compile(snapshot.prices, provisional)
         report.rate_card = card.label
         for since, until in stretches(database, self.wanted, self.stretch_events):
-            deltas = deltas_of(events_to_price(database, self.wanted, since, until), card, self.booking)
+            deltas = deltas_of(events_to_price(database, self.wanted, since, until, people=people), card, self.booking)
             if deltas.num_rows:
                 yield deltas
 

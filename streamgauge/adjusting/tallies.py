@@ -13,32 +13,26 @@ import pyarrow as pa
 from schemas.control.budgets import Budget
 from schemas.tallies import CELL_DIMENSIONS, MEASURES, TALLIES
 from streams.enrich.budget_rows import BudgetIndex, BudgetRows
-from streams.enrich.cells import Cells
+from streams.enrich.cells import Cells, cells_of
 from streams.enrich.columns import ints
-from streams.enrich.groups import Names, keys_of, sum_groups
+from streams.enrich.facts import Facts
 
 _MINUTE_US: Final = 60_000_000
+#: What a budget can select by.
+SELECTABLE: Final = (*CELL_DIMENSIONS, "workflow", "user_hash", "role", "criticality", "data_class")
 
 
 def tallies_of(deltas: pa.Table, budgets: Iterable[Budget]) -> pa.Table:
-    """Sums of `deltas`: columns `booked_at`, CELL_DIMENSIONS, and any of MEASURES as int64; a missing one is 0.
+    """Sums of `deltas`: columns `booked_at`, SELECTABLE, and any of MEASURES as int64; a missing one is 0.
 
     They are made as enrich makes them, so that an adjustment lands in the very cells and periods of its events.
     """
     index = BudgetIndex(budgets)
-    cells = _cells(deltas)
-    return pa.concat_tables([_cell_rows(cells), _budget_rows(index.rows(cells), index)])
-
-
-def _cells(deltas: pa.Table) -> Cells:
-    rows = deltas.num_rows
-    minute = ints(deltas, "booked_at") // _MINUTE_US
-    names = {name: Names.of(deltas.column(name)) for name in CELL_DIMENSIONS}
-    zero = np.zeros(rows, np.int64)
+    zero = np.zeros(deltas.num_rows, np.int64)
     measures = np.stack([ints(deltas, name) if name in deltas.column_names else zero for name in MEASURES])
-    keys = keys_of([*(one.codes for one in names.values()), minute], rows)
-    places, sums = sum_groups(keys, measures)
-    return Cells(zero[places], {name: one.take(places) for name, one in names.items()}, minute[places], sums)
+    facts = Facts(zero, ints(deltas, "booked_at") // _MINUTE_US, measures, deltas)
+    cells = cells_of(facts)
+    return pa.concat_tables([_cell_rows(cells), _budget_rows(index.rows(cells, facts), index)])
 
 
 def _cell_rows(cells: Cells) -> pa.Table:

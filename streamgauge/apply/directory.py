@@ -13,7 +13,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from schemas.control.base import Dated, Id, Record, Text
+from schemas.control.base import Dated, Id, Record, Stage, Text
 from schemas.control.directory import Membership, Sender, SenderKind, Team, TeamTerm
 from streamgauge.apply.problems import Place, Problem
 
@@ -29,26 +29,43 @@ class TeamEntry(Dated):
     contact: Text | None = None
 
 
-class MemberEntry(Dated):
+class _Entry(Dated):
+    """What somebody or something belongs to, and what it then works on where that is fixed: an event that claims
+    another use case or stage loses.
+    """
+
+    team: Id
+    use_case: Id | None = None
+    stage: Stage | None = None
+
+    def term(self, role: str | None = None) -> Membership:
+        return Membership(
+            valid_from=self.valid_from,
+            valid_to=self.valid_to,
+            team=self.team,
+            role=role,
+            use_case=self.use_case,
+            stage=self.stage,
+        )
+
+
+class MemberEntry(_Entry):
     """A person, by the plain user id that events carry; only its keyed hash is published."""
 
     user: Text
-    team: Id
     role: Id | None = None
 
 
-class CredentialEntry(Dated):
+class CredentialEntry(_Entry):
     """A key that calls are made with."""
 
     id: Text
-    team: Id
 
 
-class SourceEntry(Dated):
+class SourceEntry(_Entry):
     """A gateway or service that sends events."""
 
     id: Text
-    team: Id
 
 
 class DirectoryDocument(Record):
@@ -81,17 +98,15 @@ def sender_entries(
 ) -> list[SenderEntry]:
     """Members, credentials and sources as dated memberships; `place` finds (list, index) in the file."""
     entries = [
-        SenderEntry(
-            "user", hash_user(one.user), f"user {one.user}", _term(one, one.team, one.role), place("members", index)
-        )
+        SenderEntry("user", hash_user(one.user), f"user {one.user}", one.term(one.role), place("members", index))
         for index, one in enumerate(document.members)
     ]
     entries += [
-        SenderEntry("credential", one.id, f"credential {one.id}", _term(one, one.team), place("credentials", index))
+        SenderEntry("credential", one.id, f"credential {one.id}", one.term(), place("credentials", index))
         for index, one in enumerate(document.credentials)
     ]
     entries += [
-        SenderEntry("source", one.id, f"source {one.id}", _term(one, one.team), place("sources", index))
+        SenderEntry("source", one.id, f"source {one.id}", one.term(), place("sources", index))
         for index, one in enumerate(document.sources)
     ]
     return entries
@@ -148,10 +163,6 @@ def group_senders(entries: Sequence[SenderEntry]) -> tuple[list[tuple[Sender, Pl
                 Problem(last.place, f"{kind}s" if kind != "user" else "members", f"{why}; see also {others}")
             )
     return senders, problems
-
-
-def _term(entry: Dated, team: str, role: str | None = None) -> Membership:
-    return Membership(valid_from=entry.valid_from, valid_to=entry.valid_to, team=team, role=role)
 
 
 def _why(error: ValidationError) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from runtime.connection import KafkaConnection
 from schemas.control.records import dump_record
@@ -13,43 +14,68 @@ from schemas.topics import Topics
 from streamgauge.apply.plan import Plan
 
 _TIMEOUT_S: Final = 30.0
+_FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
-def publish_plan(plan: Plan, connection: KafkaConnection, topics: Topics) -> None:
-    """Publish all changes, or none. KafkaException when the broker refuses.
+class Overtaken(RuntimeError):
+    """Somebody else published control documents at the same moment. Nothing of this was published."""
 
-    1. begin: fences another apply that is under way; it fails, this one goes on.
-    2. produce every change.
-    3. commit. A crash before this leaves the control log as it was; the next apply aborts what is open.
+    def __init__(self) -> None:
+        super().__init__(
+            "another apply, or a decision by command, was published at the same moment, so nothing of this one was: "
+            "run it again"
+        )
+
+
+def publish_plan(
+    plan: Plan, connection: KafkaConnection, topics: Topics, *, check: Callable[[], None] | None = None
+) -> None:
+    """Publish all changes, or none. KafkaException when the broker refuses; Overtaken when another writer of control
+    documents began after this one.
+
+    1. begin: fences whoever is under way; they fail at step 4, this one goes on.
+    2. check: whether what the plan was made against still holds. From here on nobody else can publish without fencing
+       this one, so what it sees stands until step 4. Whatever it raises ends this.
+    3. produce every change.
+    4. commit. A crash before this leaves the control log as it was; the next writer aborts what is open.
     """
     if not plan.changes:
         return
-    failures: list[KafkaError] = []
-
-    def delivered(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failures.append(error)
-
     producer = Producer(
         connection.librdkafka(transactional_id=f"{topics.prefix}streamgauge.apply", transaction_timeout_ms=60_000)
-        # Without a callback a fatal error surfaces as SystemError in whatever call comes next.
-        # Level 4 leaves out a note of librdkafka's about every ended producer.
-        | {"error_cb": lambda error: failures.append(error) if error.fatal() else None}
+        # Without a callback a fatal error surfaces as SystemError in whatever call comes next; commit raises it too.
+        # Level 4, librdkafka's note of every ended producer, is left out by the connection.
+        | {"error_cb": lambda _error: None}
     )
     producer.init_transactions(_TIMEOUT_S)
-    producer.begin_transaction()
     try:
+        producer.begin_transaction()
+        if check is not None:
+            check()
         for change in plan.changes:
             value = None if change.record is None else dump_record(change.record)
-            producer.produce(topics.control, key=change.key.encode(), value=value, partition=0, on_delivery=delivered)
-            producer.poll(0)
-        producer.flush(_TIMEOUT_S)
-        if failures:
-            raise KafkaException(failures[0])
+            _produce(producer, topics.control, change.key.encode(), value)
+        # Flushes, and raises what went wrong with any message: a delivery callback would let a fatal error escape.
         producer.commit_transaction(_TIMEOUT_S)
-    except BaseException:
-        # Where this fails too, the broker aborts it at its timeout, or the next apply does; the first error is the
-        # news.
-        with suppress(KafkaException):
-            producer.abort_transaction(_TIMEOUT_S)
+    except KafkaException as error:
+        _abort(producer)
+        if error.args[0].code() in _FENCED:
+            raise Overtaken from error
         raise
+    except BaseException:
+        _abort(producer)
+        raise
+
+
+def _produce(producer: Producer, topic: str, key: bytes, value: bytes | None) -> None:
+    while True:
+        try:
+            return producer.produce(topic, key=key, value=value, partition=0)
+        except BufferError:
+            producer.poll(0.1)
+
+
+def _abort(producer: Producer) -> None:
+    # Where this fails too, the broker aborts it at its timeout, or the next writer does; the first error is the news.
+    with suppress(KafkaException):
+        producer.abort_transaction(_TIMEOUT_S)

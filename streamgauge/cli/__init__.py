@@ -17,9 +17,11 @@ from streamgauge.cli import (
     apply,
     backfill,
     budgets,
+    check,
     demo,
     doctor,
     enrich,
+    exceptions,
     offsets,
     query,
     rebuild,
@@ -85,6 +87,7 @@ replay.add(app, _TRY)
 enrich.add(app, _RUN)
 agents.add(app, _RUN)
 sink.add(app, _RUN)
+check.add(app, _RUN)
 topics.add(app, _STEER)
 offsets.add(app, _STEER)
 schemas.add(app, _STEER)
@@ -96,6 +99,7 @@ reprice.add(app, _STEER)
 rebuild.add(app, _STEER)
 alerts.add(app, _ASK)
 budgets.add(app, _ASK)
+exceptions.add(app, _STEER)
 query.add(app, _ASK)
 reconcile.add(app, _ASK)
 flowing_help(app)

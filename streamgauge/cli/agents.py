@@ -28,8 +28,23 @@ def command(context: typer.Context) -> None:
 
 
 def _body(role: Role) -> None:
-    from streamgauge.settings.convert import agents_config
+    from streamgauge.agents_history import AgentsHistory
+    from streamgauge.settings.convert import agents_config, clickhouse_target
     from streams.agents.run import run_agents
 
     config = agents_config(role.settings)
-    run_agents(config, role.connection, role.topics, role.clock, role.registry, role.health, role.halt)
+    target = clickhouse_target(role.settings)
+
+    def open_history() -> AgentsHistory:
+        return AgentsHistory(target, role.connection, role.topics, role.clock)
+
+    run_agents(
+        config,
+        role.connection,
+        role.topics,
+        role.clock,
+        role.registry,
+        role.health,
+        role.halt,
+        open_history if role.settings.agents.history else None,
+    )

@@ -25,7 +25,12 @@ def add(app: typer.Typer, panel: str) -> None:
 def command(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(help="YAML files, or folders of them.", show_default=False)],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Say what would change, and what it would do to today's states; change nothing."
+        ),
+    ] = False,
     prune: Annotated[
         bool,
         typer.Option(
@@ -34,12 +39,18 @@ def command(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Check and publish the directory, use cases, model catalogue, budgets and prices.
+    """Check and publish what files say: directory, use cases, models, budgets, policies, exceptions, prices and more.
 
     Errors name file, line and field, and nothing is applied if anything is wrong. Running workers take it up at once.
     """
+    from datetime import UTC, datetime
+
     from runtime.control_log import ControlLog
-    from streamgauge.apply import load_files, make_plan, publish_plan
+    from schemas.control.base import moment_us
+    from streamgauge.apply import Overtaken, load_files, make_plan, publish_plan
+    from streamgauge.apply.effects import effects_of
+    from streamgauge.apply.standing import read_standing
+    from streamgauge.apply.telling import as_data, told
     from streamgauge.cli.output import emit_json, print_table
     from streamgauge.reach import reach_kafka
     from streamgauge.settings.convert import kafka_connection, reveal, topic_names
@@ -49,27 +60,34 @@ def command(
     loaded = load_files(files, key.encode() if key is not None else None)
     connection, topics = kafka_connection(settings), topic_names(settings)
     reach_kafka(connection)
+    now_us = moment_us(datetime.now(UTC))
     log = ControlLog(connection, topics.control)
     try:
-        plan = make_plan(loaded, log.read_to_end(), prune=prune)
+        current = log.read_to_end()
+        plan = make_plan(loaded, current, prune=prune, now_us=now_us)
+
+        def unmoved() -> None:
+            if log.read_to_end().records != current.records:
+                raise Overtaken
+
+        if not dry_run:
+            publish_plan(plan, connection, topics, check=unmoved)
     finally:
         log.close()
-    if not dry_run:
-        publish_plan(plan, connection, topics)
+    effects = effects_of(plan, current, read_standing(connection, topics), now_us) if dry_run else ()
     if json:
-        emit_json(
-            {
-                "applied": not dry_run,
-                "changes": [{"action": change.action, "record": change.key} for change in plan.changes],
-                "unchanged": plan.unchanged,
-                "unmanaged": plan.unmanaged,
-            }
-        )
+        emit_json(as_data(plan, effects, applied=not dry_run))
         return
-    if plan.changes:
+    if dry_run:
+        typer.echo("\n".join(told(plan, effects)), nl=bool(plan.changes))
+    elif plan.changes:
         print_table([("", "left"), ("record", "left")], [(change.action, change.key) for change in plan.changes])
-    if any(change.action == "create" and change.key.startswith("budget/") for change in plan.changes):
-        typer.echo("A new budget is `unknown` until its next period where usage of the running one has already passed.")
+    for note in plan.notes:
+        typer.echo(f"note: {note}")
+    if not dry_run and any(change.action == "create" and change.key.startswith("budget/") for change in plan.changes):
+        typer.echo(
+            "A new budget counts its whole running period; until ClickHouse has been asked for it, it is `unknown`."
+        )
     done = "would change" if dry_run else "changed"
     rest = f", {plan.unmanaged} in force but not in these files (--prune deletes them)" if plan.unmanaged else ""
     typer.echo(f"{len(plan.changes)} {done}, {plan.unchanged} as before{rest}.")

@@ -1,19 +1,28 @@
-"""`streamgauge budgets`: what each budget stands at."""
+"""`streamgauge budgets`: what each budget stands at; `budgets ack`: that one goes on above its soft limit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from streamgauge.cli.budgets_view import as_json, print_budgets
 from streamgauge.cli.options import Json, examples, settings_of
 from streamgauge.cli.output import Align
+from streamgauge.cli.signing_options import As, Key, Note, open_desk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from schemas.control.snapshot import ControlSnapshot
     from schemas.status import BudgetStatus
+    from schemas.topics import Topics
+    from streamgauge.cli.signing_options import Desk
     from streamgauge.settings import Settings
 
 
+#: One line a budget, for the demo.
 BUDGET_COLUMNS: Final[tuple[tuple[str, Align], ...]] = (
     ("budget", "left"),
     ("scope", "left"),
@@ -27,13 +36,23 @@ BUDGET_COLUMNS: Final[tuple[tuple[str, Align], ...]] = (
 
 
 def add(app: typer.Typer, panel: str) -> None:
-    app.command(
-        "budgets",
-        rich_help_panel=panel,
+    group = typer.Typer(
+        invoke_without_command=True,
+        help="What each budget stands at: state, use against plan and limit, forecast, exceptions.",
         epilog=examples(
-            "streamgauge budgets", "streamgauge budgets --all", "streamgauge budgets --json | jq '.[].used_share'"
+            "streamgauge budgets",
+            "streamgauge budgets --scope search --all",
+            "streamgauge budgets --json | jq '.[].used_share'",
         ),
-    )(command)
+    )
+    group.callback()(command)
+    group.command(
+        "ack",
+        epilog=examples(
+            "streamgauge budgets ack search-month --key ~/.ssh/governance --note 'the index is built until Friday'"
+        ),
+    )(ack_command)
+    app.add_typer(group, name="budgets", rich_help_panel=panel)
 
 
 def command(
@@ -41,47 +60,88 @@ def command(
     all_periods: Annotated[
         bool, typer.Option("--all", help="Every period that is kept, not only the newest of each budget.")
     ] = False,
+    scope: Annotated[
+        str | None, typer.Option(help="Only budgets of this team, department, project or use case.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show use against limit, newest period of each budget."""
-    from streamgauge.cli.output import emit_json, print_table
+    if context.invoked_subcommand is not None:
+        return
+    from streamgauge.cli.output import emit_json
+    from streamgauge.exceptions.standing import now_utc
 
-    statuses = _read(settings_of(context))
+    now = now_utc()
+    statuses, closed, snapshot = _read(settings_of(context))
     if not all_periods:
-        newest: dict[str, BudgetStatus] = {}
-        for status in statuses:
-            known = newest.get(status.budget_id)
-            if known is None or known.period.start <= status.period.start:
-                newest[status.budget_id] = status
-        statuses = list(newest.values())
+        statuses = list(running(statuses, now).values())
+    if scope is not None:
+        statuses = [one for one in statuses if scope in one.scope.model_dump(exclude_none=True).values()]
     statuses.sort(key=lambda status: (-status.used_share, status.budget_id, status.period.start))
     if json:
-        emit_json([status.model_dump(mode="json") for status in statuses])
+        emit_json([as_json(status, snapshot, now) for status in statuses])
         return
-    if not statuses:
+    if statuses:
+        print_budgets(statuses, snapshot, now)
+    elif scope is not None:
+        typer.echo(f"No budget of {scope} has a status.")
+    else:
         typer.echo("No budget has a status yet: set one with `streamgauge apply`, then send usage.")
+    if closed:
+        typer.echo("Budgets about one person are not shown: this login may not read their topic.")
+
+
+def ack_command(
+    context: typer.Context,
+    budget: Annotated[str, typer.Argument(help="Its id.", show_default=False)],
+    hard: Annotated[bool, typer.Option("--hard", help="Beyond the hard limit, for which it needs a reviewer.")] = False,
+    claimed: As = None,
+    key: Key = None,
+    note: Note = None,
+    json: Json = False,
+) -> None:
+    """Acknowledge that a budget above its soft limit goes on for the rest of its period.
+
+    It needs the right of a manager or a reviewer for the scope, and your signature.
+    """
+    from streamgauge.cli.output import emit_json
+    from streamgauge.exceptions.decisions import acknowledge
+    from streamgauge.exceptions.standing import now_utc
+
+    level: Literal["soft", "hard"] = "hard" if hard else "soft"
+    desk, now = open_desk(settings_of(context)), now_utc()
+    signer = desk.signer(key, claimed)
+    status = running(_statuses(desk), now).get(budget)
+    record = acknowledge(budget, level, signer, desk.snapshot, status, now, note)
+    desk.publish(record)
+    if json:
+        emit_json(record.model_dump(mode="json", exclude_none=True))
         return
-    print_table(BUDGET_COLUMNS, [budget_row(status) for status in statuses], whole=("budget", "period"))
-    for status in statuses:
-        if status.state == "unknown":
-            typer.echo(f"{status.budget_id}: unknown, because {status.state_reason or 'the reason was not given'}")
+    from schemas.control.base import moment_us
+    from schemas.control.periods import period_name
+
+    period = period_name(desk.snapshot.budgets[budget], moment_us(record.period_start))
+    typer.echo(f"{budget}: {level} limit acknowledged by {record.decision.by} for {period}.")
+
+
+def running(statuses: Iterable[BudgetStatus], now: datetime) -> dict[str, BudgetStatus]:
+    """The running period of each budget: the one that holds `now`, else the one that starts last."""
+    found: dict[str, BudgetStatus] = {}
+    for status in sorted(statuses, key=lambda one: one.period.start):
+        known = found.get(status.budget_id)
+        if known is None or not known.period.start <= now < known.period.end:
+            found[status.budget_id] = status
+    return found
 
 
 def budget_row(status: BudgetStatus) -> tuple[str, ...]:
     """Budget, scope, period, used, limit, bar, percent, state."""
-    # The period is the budget's own: its first local day, not the UTC one.
-    from zoneinfo import ZoneInfo
-
+    from streamgauge.cli.budgets_view import scope_text
     from streamgauge.cli.output import bar, short_amount
 
-    start = status.period.start.astimezone(ZoneInfo(status.period.time_zone))
-    scope = (
-        ", ".join(f"{name} {value}" for name, value in status.scope.model_dump(exclude_none=True).items()) or "platform"
-    )
     return (
         status.budget_id,
-        scope,
-        start.strftime("%Y-%m" if status.period.kind == "month" else "%Y-%m-%d"),
+        scope_text(status),
+        _start(status),
         short_amount(status.used, status.unit),
         short_amount(status.limit, status.unit),
         bar(status.used_share),
@@ -90,20 +150,63 @@ def budget_row(status: BudgetStatus) -> tuple[str, ...]:
     )
 
 
-def _read(settings: Settings) -> list[BudgetStatus]:
-    from schemas.status import BudgetStatus
-    from streamgauge.reach import reach_kafka
-    from streamgauge.settings.convert import kafka_connection, topic_names
+def _start(status: BudgetStatus) -> str:
+    # The period is the budget's own: its first local day, not the UTC one.
+    from zoneinfo import ZoneInfo
+
+    start: datetime = status.period.start.astimezone(ZoneInfo(status.period.time_zone))
+    return start.strftime("%Y-%m" if status.period.kind == "month" else "%Y-%m-%d")
+
+
+def _read(settings: Settings) -> tuple[list[BudgetStatus], bool, ControlSnapshot]:
+    """Statuses, whether those of people are closed to us, and the control records."""
+    desk = open_desk(settings)
+    everybody = list(_of_topic(desk, desk.topics.status))
+    try:
+        personal = list(_of_topic(desk, desk.topics.status_users))
+    except _closed() as error:
+        if not _is_closed(error, desk.topics):
+            raise
+        return everybody, True, desk.snapshot
+    return everybody + personal, False, desk.snapshot
+
+
+def _statuses(desk: Desk) -> list[BudgetStatus]:
+    from contextlib import suppress
+
+    found = list(_of_topic(desk, desk.topics.status))
+    with suppress(*_closed()):
+        found += _of_topic(desk, desk.topics.status_users)
+    return found
+
+
+def _closed() -> tuple[type[Exception], ...]:
+    from confluent_kafka import KafkaException
+
+    from streamgauge.tail import TopicMissing
+
+    return KafkaException, TopicMissing
+
+
+def _is_closed(error: Exception, topics: Topics) -> bool:
+    """A topic that we may not see looks like one that is not there."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    if isinstance(error, KafkaException):
+        return bool(error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    return topics.status_users in str(error)
+
+
+def _of_topic(desk: Desk, topic: str) -> Iterator[BudgetStatus]:
+    from schemas.status import GOVERNANCE, BudgetStatus
     from streamgauge.tail import read_topic
 
-    connection = kafka_connection(settings)
-    reach_kafka(connection)
-    newest: dict[bytes, BudgetStatus] = {}
-    for record in read_topic(connection, topic_names(settings).status):
-        if record.key is None:
+    found: dict[bytes, BudgetStatus] = {}
+    for record in read_topic(desk.connection, topic):
+        if record.key is None or record.key.startswith(f"{GOVERNANCE}|".encode()):
             continue
         if record.value is None:
-            newest.pop(record.key, None)
+            found.pop(record.key, None)
         else:
-            newest[record.key] = BudgetStatus.model_validate_json(record.value)
-    return list(newest.values())
+            found[record.key] = BudgetStatus.model_validate_json(record.value)
+    yield from found.values()

@@ -16,7 +16,7 @@ from runtime.clock import to_datetime
 from runtime.connection import KafkaConnection
 from schemas.alerts import Alert
 from schemas.positions import LEDGER_HEADER, LedgerRow, read_ledger
-from schemas.status import BudgetStatus
+from schemas.status import GOVERNANCE, BudgetStatus
 from schemas.topics import Topics
 
 
@@ -109,7 +109,7 @@ class Watcher:
                 return
             elif topic == self._topics.alerts:
                 self._alerts.append(Alert.model_validate_json(value))
-            else:
+            elif not (message.key() or b"").startswith(f"{GOVERNANCE}|".encode()):
                 status = BudgetStatus.model_validate_json(value)
                 known = self._budgets.get(status.budget_id)
                 if known is None or known.period.start <= status.period.start:

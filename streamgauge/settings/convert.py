@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from sinks.config import ClickHouseTarget, SinkConfig
+    from streamgauge.checking.config import CheckConfig
     from streams.agents.config import AgentsConfig
     from streams.enrich.config import EnrichConfig
 
@@ -111,6 +112,23 @@ def agents_config(settings: Settings) -> AgentsConfig:
         historical_after_s=settings.agents.historical_after_s,
         web_port=settings.agents.web_port or None,
         spikes=policy,
+    )
+
+
+def check_config(settings: Settings) -> CheckConfig:
+    from streamgauge.checking.config import CheckConfig
+
+    check, key = settings.check, reveal(settings.enrich.user_key)
+    return CheckConfig(
+        host=check.host,
+        port=check.port,
+        unknown=check.unknown,
+        stale_after_s=check.stale_after_s,
+        stale=check.stale,
+        silent_after_s=check.silent_after_s,
+        personal=check.personal,
+        token=reveal(check.token),
+        user_key=None if key is None else key.encode(),
     )
 
 

@@ -26,6 +26,7 @@ from pydantic_settings import SettingsError as PydanticSettingsError
 from streamgauge.local.state import WRITER, LocalState, find_local
 from streamgauge.settings.sections import (
     AgentsSettings,
+    CheckSettings,
     ClickHouseSettings,
     EnrichSettings,
     HttpSettings,
@@ -33,6 +34,7 @@ from streamgauge.settings.sections import (
     LocalSettings,
     LogSettings,
     RegistrySettings,
+    SigningSettings,
     SinkSettings,
     TopicSettings,
 )
@@ -56,8 +58,10 @@ class Settings(BaseSettings):
     enrich: EnrichSettings = Field(EnrichSettings(), description="The data plane.")
     agents: AgentsSettings = Field(AgentsSettings(), description="The control plane.")
     sink: SinkSettings = Field(SinkSettings(), description="The writer into ClickHouse.")
+    check: CheckSettings = Field(CheckSettings(), description="Answers to gateways, before a call.")
     logs: LogSettings = Field(LogSettings(), description="Logs on standard error.")
     http: HttpSettings = Field(HttpSettings(), description="Health and metrics of a role.")
+    signing: SigningSettings = Field(SigningSettings(), description="Whose key decisions are signed with.")
     local: LocalSettings = Field(LocalSettings(), description="`streamgauge up` and `streamgauge demo`.")
 
 

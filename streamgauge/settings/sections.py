@@ -198,6 +198,9 @@ class AgentsSettings(Section):
         ge=60,
         description="An alert whose event time lies further back than this is history: recorded, never forwarded.",
     )
+    history: bool = Field(
+        True, description="Ask ClickHouse what budgets that are made in mid-period used before; off: `unknown` till then."
+    )
 
 
 class SinkSettings(Section):
@@ -221,6 +224,27 @@ class SinkSettings(Section):
     reject_limit_outcomes: int = Field(10_000, ge=1, description="Outcomes that the share is taken of, at least.")
 
 
+class CheckSettings(Section):
+    host: NonEmpty = Field("127.0.0.1", description="Address on which `streamgauge check serve` answers gateways.")
+    port: Port = Field(8450, description="Its port; 0: any free one, told in the log.")
+    unknown: Literal["warn", "stop"] = Field(
+        "warn", description="What an enforced budget asks for while its state is unknown."
+    )
+    stale_after_s: float = Field(
+        10.0, gt=0, description="What was read longer ago than this is stale, and answers say so."
+    )
+    stale: Literal["allow", "warn", "stop"] = Field(
+        "warn", description="What stale knowledge asks for besides what it says; allow and warn fail open."
+    )
+    silent_after_s: float = Field(
+        0.0, ge=0, description="Stale also when no status at all has come for so long; 0: however long."
+    )
+    personal: bool = Field(True, description="Read the status of budgets about one person, where Kafka lets us.")
+    token: SecretStr | None = Field(
+        None, description="What gateways bring as `Authorization: Bearer …`; none: all who reach the port are answered."
+    )
+
+
 class LogSettings(Section):
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severity that is logged.")
     form: Literal["json", "text"] = Field("json", description="One JSON object a line, or text for people.")
@@ -230,6 +254,13 @@ class HttpSettings(Section):
     host: NonEmpty = Field("127.0.0.1", description="Address on which a role serves /live, /ready and /metrics.")
     port: Port = Field(0, description="Its port; 0: none.")
     stall_s: float = Field(120.0, gt=1, description="Without progress for this long /live answers 503.")
+
+
+class SigningSettings(Section):
+    key_file: Path | None = Field(
+        None, description="OpenSSH Ed25519 private key with which `exceptions` and `budgets ack` sign decisions."
+    )
+    key_password: SecretStr | None = Field(None, description="Passphrase of that key; asked for where not given.")
 
 
 class LocalSettings(Section):

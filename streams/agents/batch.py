@@ -45,7 +45,9 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class BudgetRows:
-    """Rows of budgets sorted by (budget and period, entry, quarter hour): sums are calls, tokens, cost, provisional."""
+    """Rows of budgets sorted by (budget and period, entry, quarter hour): sums are calls, tokens, cost, provisional cost,
+    output tokens.
+    """
 
     keys: np.ndarray
     order: np.ndarray
@@ -72,7 +74,8 @@ def read_rows(entries: list[Entry], teams: Names, classes: Names, budgets: Names
         return _no_cells(), _no_budgets(), 0
     table = pa.concat_tables(tables)
     order = np.concatenate(orders)
-    of_team = is_null(table["source"])
+    # Source rows and policy rows are read by their own rooms.
+    of_team = is_null(table["source"]) & is_null(table["policy_rule"])
     if not of_team.all():
         table, order = table.filter(pa.array(of_team)), order[of_team]
     is_cell = is_null(table["budget_id"])
@@ -130,8 +133,8 @@ def _budgets(table: pa.Table, order: np.ndarray, budgets: Names) -> BudgetRows:
         budgets.numbers(named.combine_chunks(), ""), np.maximum(integers(table["period_start"]).astype(np.int64), 0)
     )
     minute = integers(table["minute"])
-    sums = _matrix(table, ("calls", "input_tokens", "cost_nanousd", "provisional_nanousd"))
-    sums[:, 1] += integers(table["output_tokens"])
+    sums = _matrix(table, ("calls", "input_tokens", "cost_nanousd", "provisional_nanousd", "output_tokens"))
+    sums[:, 1] += sums[:, 4]
     by = np.lexsort((minute, order, keys))
     return BudgetRows(keys[by], order[by], minute[by], sums[by])
 
@@ -143,4 +146,4 @@ def _no_cells() -> Cells:
 
 def _no_budgets() -> BudgetRows:
     none = np.zeros(0, dtype=np.int32)
-    return BudgetRows(np.zeros(0, dtype=np.uint64), none, none, np.zeros((0, 4), np.int64))
+    return BudgetRows(np.zeros(0, dtype=np.uint64), none, none, np.zeros((0, 5), np.int64))

@@ -1,5 +1,5 @@
-"""In: budget rows, the control snapshot, event time. Out: alerts on levels, statuses to publish, and what must be
-remembered.
+"""In: budget rows, the control snapshot, event time. Out: alerts on levels and exceptions, statuses to publish, and what
+must be remembered.
 
 A shard judges the budgets whose home it is; all rows of a budget come there, so no other shard has a say.
 """
@@ -7,26 +7,40 @@ A shard judges the budgets whose home it is; all rows of a budget come there, so
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from runtime.clock import to_datetime
+from runtime.rights import acknowledgement_fault
 from schemas.alerts import Alert
+from schemas.control.acknowledgements import Acknowledgement
+from schemas.control.base import moment_us
 from schemas.control.budgets import Budget
-from schemas.control.periods import MINUTE_US, BudgetPeriod, period_of, running_period
+from schemas.control.exceptions import ExceptionGrant
+from schemas.control.periods import MINUTE_US, BudgetPeriod, running_period
 from schemas.control.snapshot import ControlSnapshot
+from schemas.status import Acknowledged, Forecast
 from schemas.tallies import home_partition
+from streams.agents.base.bases import Bases
 from streams.agents.batch import BudgetRows
-from streams.agents.counting import Counting, Term
+from streams.agents.counting import Counting
 from streams.agents.crossing_times import OpenQuarters
-from streams.agents.crossings import Crossing
-from streams.agents.statuses import budget_status, retired_key, status_record
+from streams.agents.crossings import Crossing, CrossingKey
+from streams.agents.exceptions.grants import Effective, Grant, Grants, extra_units
+from streams.agents.exceptions.watch import ExceptionWatch
+from streams.agents.floors import Floors
+from streams.agents.status_book import StatusBook
+from streams.agents.statuses import Counted, budget_status, shown_period, status_record
+from streams.agents.stretches import Stretch, stretches
 from streams.agents.sums import windows
-from streams.agents.totals import Plan, Totals
+from streams.agents.totals import Plan, Totals, used
 from streams.agents.verdicts import Timeline, Verdicts
 from streams.agents.watermarks import Moment
 
 StatusRecord = tuple[str, bytes | None]
+#: (budget as it holds, period, used) -> its forecast.
+ForecastOf = Callable[[Budget, BudgetPeriod, int], Forecast | None]
 
 
 class BudgetBook:
@@ -37,18 +51,30 @@ class BudgetBook:
         self.totals = Totals()
         self.quarters = OpenQuarters()
         self.counting = Counting(input_partitions)
+        self.bases = Bases()
         self.verdicts = Verdicts(self.totals, historical_after_us)
+        self.grants = Grants()
+        self.exceptions = ExceptionWatch(partition, partitions, historical_after_us)
+        self.statuses = StatusBook()
+        #: Says what becomes of a running period; replaced by whoever forecasts.
+        self.forecast_of: ForecastOf = lambda _budget, _period, _used: None
         self._plan = Plan([], self.totals)
         self._home: dict[str, Budget] = {}
+        #: Approved exceptions and the acknowledgement that count, by budget.
+        self._granted: dict[str, tuple[Grant, ...]] = {}
+        self._acknowledged: dict[str, Acknowledgement] = {}
         self._control = -1
-        self._current: dict[str, BudgetPeriod] = {}
-        #: Event time [from, to) in which every budget stays in its current period.
-        self._steady = (0, 0)
-        #: Period starts whose status stands on the topic, by budget.
-        self._published: dict[str, list[int]] = {}
-        self._due: set[tuple[str, int]] = set()
-        self._tombstones: set[str] = set()
+        self._watermark_us: int | None = None
+        self._now_us = 0
         self._documents: set[str] = set()
+
+    def budget(self, budget_id: str) -> Budget | None:
+        """The document of a home budget."""
+        return self._home.get(budget_id)
+
+    def published_starts(self, budget_id: str) -> list[int]:
+        """Starts (µs) of its periods whose status stands."""
+        return self.statuses.starts(budget_id)
 
     def settle(
         self,
@@ -58,33 +84,70 @@ class BudgetBook:
         now_us: int,
         corrections: BudgetRows | None = None,
     ) -> list[Alert]:
-        """Fold a batch and judge every level that it, its corrections or a newer control snapshot touched."""
-        watermark_us = timeline.last.watermark_us
+        """Fold a batch and judge every level that it, its corrections or a newer control snapshot touched.
+
+        What comes from beside the log counts first, as event time stood before the batch; then stretch by stretch.
+        """
+        self._now_us = now_us
         alerts: list[Alert] = []
+        before = timeline.last if timeline.before is None else timeline.before
+        opening = Timeline((), before, before)
+        self._watermark_us = before.watermark_us
         changed = self._take_control(control, alerts, now_us)
-        self.quarters.fold(rows, self.totals.floor(watermark_us))
-        keys = self.totals.fold(rows, watermark_us)
-        alerts += self.verdicts.judge_rows(keys, rows, self._plan, timeline, now_us)
+        if changed is not None:
+            alerts += self._tell_exceptions(before, now_us)
+            for budget in changed:
+                alerts += self._judge_budget(budget, opening, now_us)
+            alerts += self._judge_acknowledged(now_us)
+        touched = [np.zeros(0, np.uint64)]
         if corrections is not None:
-            corrected = self._correct(corrections, timeline, alerts, now_us)
-            keys = np.concatenate([keys, corrected[~np.isin(corrected, keys)]])
-        for budget in changed:
-            alerts += self._judge_change(budget, timeline, now_us)
-        alerts += self.verdicts.judge_dates(rows, self.quarters, timeline, now_us)
-        alerts += self.verdicts.judge_ends(rows, timeline, now_us)
-        self.quarters.prune(watermark_us)
+            touched.append(self._correct(corrections, opening, alerts, now_us))
+        touched.append(self.bases.fold(self, opening, alerts, now_us))
+        for stretch in stretches(rows, timeline, self.grants.boundaries):
+            touched.append(self._take_stretch(stretch, alerts, now_us))
         self._documents.update(self.counting.settle())
-        self._due_statuses(keys, timeline.last, now_us)
-        self.totals.prune(watermark_us)
-        self.verdicts.crossings.prune(self.totals.floor(watermark_us) * MINUTE_US)
+        self._due_statuses(np.unique(np.concatenate(touched)), alerts, timeline.last, now_us)
         return alerts
 
-    def _take_control(self, control: ControlSnapshot, alerts: list[Alert], now_us: int) -> list[Budget]:
-        """Bring the plan up to a newer snapshot; the home budgets that are new or changed."""
+    def _take_stretch(self, stretch: Stretch, alerts: list[Alert], now_us: int) -> np.ndarray:
+        """One part of a batch, in which no limit turns; the keys of totals that changed."""
+        timeline, earlier_us = stretch.timeline, self._watermark_us
+        self._watermark_us = timeline.last.watermark_us
+        if stretch.turned:
+            moment = timeline.moments[0]
+            alerts += self._tell_exceptions(moment, now_us)
+            for budget_id, turned_us in self._turned(earlier_us, moment.watermark_us):
+                alerts += self._judge_budget(self._home[budget_id], Timeline((), moment, moment), now_us, turned_us)
+        kept = self.totals.kept(stretch.rows.keys, self._watermark_us)
+        rows = stretch.rows
+        if not kept.all():
+            rows = BudgetRows(rows.keys[kept], rows.order[kept], rows.minute[kept], rows.sums[kept])
+        self.quarters.fold(rows)
+        keys = self.totals.fold(rows)
+        alerts += self.verdicts.judge_rows(keys, rows, self._plan, self.effective, timeline, now_us)
+        alerts += self._judge_acknowledged(now_us)
+        alerts += self.verdicts.judge_dates(rows, self.quarters, timeline, now_us)
+        alerts += self.verdicts.judge_ends(rows, timeline, now_us)
+        self.quarters.prune(self._watermark_us)
+        self.totals.prune(self._watermark_us)
+        self.verdicts.crossings.prune(self._watermark_us)
+        return keys
+
+    def effective(self, budget: Budget, key: int) -> Effective:
+        """The budget as it holds in the period of a total's key, as event time stands."""
+        if not self.grants.of(budget.id):
+            return Effective(budget, budget)
+        return self._effective(budget, running_period(budget, (key & 0xFFFF_FFFF) * MINUTE_US))
+
+    def _effective(self, budget: Budget, period: BudgetPeriod) -> Effective:
+        return self.grants.effective(budget, period, self._now_us if self._watermark_us is None else self._watermark_us)
+
+    def _take_control(self, control: ControlSnapshot, alerts: list[Alert], now_us: int) -> list[Budget] | None:
+        """Bring the plan up to a newer snapshot; the home budgets that are new or hold otherwise. None: no news."""
         if control.position == self._control:
-            return []
+            return None
         self._control = control.position
-        self._steady = (0, 0)
+        self.statuses.unsettle()
         home = {
             budget.id: budget
             for budget in control.budgets.values()
@@ -93,34 +156,104 @@ class BudgetBook:
         for budget_id in [known for known in self.counting.terms if known not in home]:
             alerts += self.verdicts.judge_gone(budget_id, "removed", now_us)
             self.counting.retire(budget_id)
-            self._retire(budget_id, self._published.pop(budget_id, []))
-            self._current.pop(budget_id, None)
+            self.statuses.forget(budget_id)
             self._documents.add(budget_id)
-        changed = [budget for budget in home.values() if self._home.get(budget.id) != budget]
-        for budget in changed:
+        for budget in home.values():
+            if self._home.get(budget.id) == budget:
+                continue
             if self.counting.appear(
                 budget.id, budget.rule, control.offsets.get(f"budget/{budget.id}", control.position - 1)
             ):
                 alerts += self.verdicts.judge_gone(budget.id, "rule", now_us)
-                self._retire(budget.id, self._published.pop(budget.id, []))
+                self.statuses.forget(budget.id)
                 self._documents.add(budget.id)
-            self._current.pop(budget.id, None)
-        self._home = home
-        self._plan = Plan(list(home.values()), self.totals)
+            self.statuses.renew(budget.id)
+        self.exceptions.take(control)
+        approved = [one for one in self.exceptions.approved() if one.budget is None or one.budget in home]
+        self.grants.take(approved, self.exceptions.boundaries())
+        acknowledged = {
+            record.id: record
+            for record in control.acknowledgements.values()
+            if record.id in home and acknowledgement_fault(record, control) is None
+        }
+        changed = []
+        for budget in home.values():
+            granted, word = self.grants.of(budget.id), acknowledged.get(budget.id)
+            same = granted == self._granted.get(budget.id, ()) and word == self._acknowledged.get(budget.id)
+            if self._home.get(budget.id) != budget or not same:
+                changed.append(budget)
+                self.statuses.renew(budget.id)
+        self._home, self._acknowledged = home, acknowledged
+        self._granted = {name: grants for name in home if (grants := self.grants.of(name))}
+        self._plan = Plan(list(home.values()), self.totals, lambda budget_id: budget_id in self._granted)
+        self.totals.keep_by(Floors(self._plan.by_number))
         return changed
+
+    def _turned(self, earlier_us: int | None, watermark_us: int | None) -> list[tuple[str, int]]:
+        """Home budgets with an exception that begins or ends in (earlier, watermark], and the last such moment."""
+        since = -(2**63) if earlier_us is None else earlier_us
+        found: list[tuple[str, int]] = []
+        for budget_id, grants in sorted(self._granted.items()):
+            moments = [us for grant in grants for us in (grant.from_us, grant.to_us)]
+            passed = [us for us in moments if watermark_us is not None and since < us <= watermark_us]
+            if passed:
+                found.append((budget_id, max(passed)))
+                self.statuses.touch_all([budget_id])
+        return found
+
+    def _tell_exceptions(self, moment: Moment, now_us: int) -> list[Alert]:
+        return self.exceptions.settle(moment, self._home, self._standing_of, self._used_of_extra, now_us)
+
+    def _standing_of(self, record: ExceptionGrant) -> tuple[int, int | None]:
+        """What the exception's budget has used in its running period, and its limit there."""
+        budget = self._home.get(record.budget or "")
+        if budget is None:
+            return 0, None
+        at_us = self._now_us if self._watermark_us is None else self._watermark_us
+        period, _, _ = shown_period(budget, at_us)
+        limit = self._effective(budget, period).budget.limit_units
+        return self.totals.amount(budget, self.totals.key(budget, period.start_us)), limit
+
+    def _used_of_extra(self, record: ExceptionGrant) -> int:
+        """The most that any period used of the extra amount, beyond the document's limit and what earlier exceptions
+        added.
+        """
+        budget = self._home.get(record.budget or "")
+        if budget is None or record.extra is None:
+            return 0
+        from_us, to_us = moment_us(record.valid_from), moment_us(record.valid_to)
+        extra, most = extra_units(budget, record.extra), 0
+        starts, sums = self.totals.table.owner_rows(self.totals.number(budget))
+        for start, amount in zip(starts.tolist(), used(budget.unit, sums).tolist(), strict=True):
+            period = running_period(budget, start * MINUTE_US)
+            if period.start_us >= to_us or period.end_us <= from_us:
+                continue
+            last_us = min(to_us, period.end_us) - 1
+            earlier = sum(
+                extra_units(budget, grant.extra)
+                for grant in self.grants.of(budget.id)
+                if (grant.from_us, grant.id) < (from_us, record.id) and grant.from_us <= last_us < grant.to_us
+            )
+            most = max(most, min(extra, amount - budget.limit_units - earlier))
+        return most
 
     def _correct(self, corrections: BudgetRows, timeline: Timeline, alerts: list[Alert], now_us: int) -> np.ndarray:
         """Add what was corrected, and judge each total as a whole: there is no row that reached a level."""
-        watermark_us = timeline.last.watermark_us
-        self.quarters.fold(corrections, self.totals.floor(watermark_us))
-        keys = self.totals.fold(corrections, watermark_us)
+        kept = self.totals.kept(corrections.keys, self._watermark_us)
+        rows = BudgetRows(
+            corrections.keys[kept], corrections.order[kept], corrections.minute[kept], corrections.sums[kept]
+        )
+        self.quarters.fold(rows)
+        keys = self.totals.fold(rows)
         for key in keys.tolist():
             budget = self._plan.by_number.get(key >> 32)
             if budget is not None:
-                alerts += self.verdicts.judge_change(budget, key, timeline, now_us)
+                alerts += self.verdicts.judge_change(self.effective(budget, key), key, timeline, now_us)
         return keys
 
-    def _judge_change(self, budget: Budget, timeline: Timeline, now_us: int) -> list[Alert]:
+    def _judge_budget(
+        self, budget: Budget, timeline: Timeline, now_us: int, turned_us: int | None = None
+    ) -> list[Alert]:
         """Judge every period of the budget that has not ended."""
         number = self.totals.number(budget)
         starts, _ = self.totals.table.owner_rows(number)
@@ -128,97 +261,92 @@ class BudgetBook:
         for start in starts.tolist():
             end_us = running_period(budget, start * MINUTE_US).end_us
             if timeline.last.watermark_us is None or end_us > timeline.last.watermark_us:
-                alerts += self.verdicts.judge_change(budget, (number << 32) | start, timeline, now_us)
+                key = (number << 32) | start
+                judged = self.effective(budget, key)
+                alerts += self.verdicts.judge_change(judged, key, timeline, now_us, turned_us)
         return alerts
 
-    def _due_statuses(self, keys: np.ndarray, moment: Moment, now_us: int) -> None:
+    def _judge_acknowledged(self, now_us: int) -> list[Alert]:
+        alerts: list[Alert] = []
+        for record in self._acknowledged.values():
+            key = CrossingKey(record.id, moment_us(record.period_start), record.level)
+            alerts += self.verdicts.acknowledge(key, record.decision.by, now_us)
+        return alerts
+
+    def _due_statuses(self, keys: np.ndarray, alerts: list[Alert], moment: Moment, now_us: int) -> None:
         """Note whose status has to be published anew: new period, new figures, or counting settled."""
-        at_us = now_us if moment.watermark_us is None else moment.watermark_us
-        for budget in self._home.values() if not self._steady[0] <= at_us < self._steady[1] else ():
-            current = self._current.get(budget.id)
-            if current is None or at_us not in current:
-                current = period_of(budget, at_us)
-                if current is None:
-                    continue
-                self._current[budget.id] = current
-                self._turn(budget.id, current.start_us)
-                self._due.add((budget.id, current.start_us))
-        if not self._steady[0] <= at_us < self._steady[1]:
-            periods = self._current.values()
-            self._steady = (max((p.start_us for p in periods), default=0), min((p.end_us for p in periods), default=0))
-        for budget_id in self._documents:
-            if budget_id in self._current:
-                self._due.add((budget_id, self._current[budget_id].start_us))
+        self.statuses.turn(self._home, now_us if moment.watermark_us is None else moment.watermark_us)
+        self.statuses.touch_all(self._documents)
+        self.statuses.touch_all({alert.budget_id for alert in alerts if alert.budget_id is not None})
         for key, start in zip(keys.tolist(), windows(keys).tolist(), strict=True):
-            budget_of = self._plan.by_number.get(key >> 32)
-            if budget_of is not None and start * MINUTE_US in self._published.get(budget_of.id, ()):
-                self._due.add((budget_of.id, start * MINUTE_US))
-
-    def _turn(self, budget_id: str, start_us: int) -> None:
-        """A period becomes the running one: the one before stays on the topic, older and later ones are retired.
-
-        A later one stands there when time was first told by the clock and the first events then came from the past.
-        """
-        published = self._published.get(budget_id, [])
-        earlier = sorted(start for start in published if start < start_us)[-1:]
-        kept = [*earlier, start_us]
-        self._retire(budget_id, [start for start in published if start not in kept])
-        self._published[budget_id] = kept
-        self._documents.add(budget_id)
-
-    def _retire(self, budget_id: str, starts: list[int]) -> None:
-        for start_us in starts:
-            self._due.discard((budget_id, start_us))
-            self._tombstones.add(retired_key(budget_id, start_us))
+            budget = self._plan.by_number.get(key >> 32)
+            if budget is not None:
+                self.statuses.touch(budget.id, start * MINUTE_US)
 
     @property
     def has_statuses(self) -> bool:
-        return bool(self._due or self._tombstones)
+        return not self.statuses.is_empty
 
-    def take_statuses(self, moment: Moment, applied: Mapping[int, int], now_us: int) -> list[StatusRecord]:
-        """Records for the status topic: what is due, and tombstones of retired periods."""
-        records: list[StatusRecord] = [(key, None) for key in sorted(self._tombstones)]
-        for budget_id, start_us in sorted(self._due):
+    def take_statuses(
+        self, moment: Moment, applied: Mapping[int, int], now_us: int
+    ) -> tuple[list[StatusRecord], list[StatusRecord]]:
+        """Records for the status topic and for that of persons: what is due, and tombstones of retired periods."""
+        tombstones, due = self.statuses.take()
+        shared: list[StatusRecord] = [(key, None) for personal, key in tombstones if not personal]
+        persons: list[StatusRecord] = [(key, None) for personal, key in tombstones if personal]
+        counted = Counted(moment.watermark_us, dict(applied), now_us)
+        self._watermark_us, self._now_us = moment.watermark_us, now_us
+        for budget_id, start_us in due:
             budget = self._home[budget_id]
             period = running_period(budget, start_us)
-            key = np.array([(self.totals.number(budget) << 32) | max(0, period.start_minute)], dtype=np.uint64)
+            effective = self._effective(budget, period)
+            sums = self.totals.row(self.totals.key(budget, period.start_us))
             status = budget_status(
-                budget,
+                effective,
                 period,
-                self.totals.table.get(key)[0],
+                sums,
                 self.counting.reason(budget_id, start_us),
-                moment.watermark_us,
-                dict(applied),
-                now_us,
+                counted,
+                self._word(budget_id, start_us),
+                self.forecast_of(effective.budget, period, int(used(budget.unit, sums[None, :])[0])),
             )
-            records.append(status_record(status))
-        self._due.clear()
-        self._tombstones.clear()
-        return records
+            (persons if budget.scope.is_personal else shared).append(status_record(status))
+        return shared, persons
 
-    def published(self, budget_id: str, start_us: int) -> None:
+    def _word(self, budget_id: str, start_us: int) -> Acknowledged | None:
+        record = self._acknowledged.get(budget_id)
+        if record is None or moment_us(record.period_start) != start_us:
+            return None
+        return Acknowledged(level=record.level, by=record.decision.by, at=to_datetime(moment_us(record.decision.at)))
+
+    def published(self, budget_id: str, start_us: int, *, personal: bool = False) -> None:
         """A status of this period stands on the topic."""
-        self._published[budget_id] = sorted({*self._published.get(budget_id, []), start_us})
+        self.statuses.published(budget_id, start_us, personal=personal)
 
     def take_documents(self) -> dict[str, str | None]:
         """What changed beside the totals since the last call, as JSON by key; None: gone."""
         documents: dict[str, str | None] = {
             f"crossing/{key}": text for key, text in self.verdicts.crossings.take_changes().items()
         }
-        for budget_id in self._documents:
-            term = self.counting.terms.get(budget_id)
-            documents[f"budget/{budget_id}"] = (
-                None
-                if term is None
-                else json.dumps([term.rule, term.since, term.missed_us, self._published.get(budget_id, [])])
-            )
+        documents |= self.exceptions.take_documents()
+        for budget_id in self._documents | self.statuses.changed:
+            document = None
+            if budget_id in self.counting.terms:
+                document = {
+                    "term": self.counting.dump(budget_id),
+                    "published": self.statuses.starts(budget_id),
+                    "personal": self.statuses.is_personal(budget_id),
+                }
+            documents[f"budget/{budget_id}"] = None if document is None else json.dumps(document)
         self._documents.clear()
+        self.statuses.changed.clear()
         return documents
 
     def documents(self) -> dict[str, str | None]:
         """Everything beside the totals."""
         self._documents.update(self.counting.terms)
         self.verdicts.crossings.mark_all()
+        self.exceptions.mark_all()
         return self.take_documents()
 
     def restore(self, documents: Mapping[str, str]) -> None:
@@ -227,8 +355,15 @@ class BudgetBook:
             kind, _, name = key.partition("/")
             if kind == "crossing":
                 self.verdicts.crossings.put(Crossing.load(text))
+            elif kind == "exception":
+                self.exceptions.restore(name, text)
             elif kind == "budget":
-                rule, since, missed_us, published = json.loads(text)
-                self.counting.terms[name] = Term(rule, since, missed_us)
-                self._published[name] = published
+                held = json.loads(text)
+                if isinstance(held, list):
+                    # State version 2.
+                    *term, published = held
+                    held = {"term": term, "published": published, "personal": False}
+                self.counting.load(name, held["term"])
+                for start_us in held["published"]:
+                    self.statuses.published(name, start_us, personal=held["personal"])
         self.verdicts.crossings.take_changes()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from streams.agents.ingest.policy import IngestPolicy
+from streams.agents.policy.limits import PolicyLimits
 from streams.agents.spikes.policy import SpikePolicy
 
 
@@ -30,3 +31,4 @@ class AgentsConfig:
     web_port: int | None = None
     spikes: SpikePolicy = field(default_factory=SpikePolicy)
     ingest: IngestPolicy = field(default_factory=IngestPolicy)
+    policy: PolicyLimits = field(default_factory=PolicyLimits)

@@ -16,8 +16,8 @@ import numpy as np
 from schemas.control.budgets import Unit
 from schemas.control.periods import MINUTE_US
 from streams.agents.batch import BudgetRows
-from streams.agents.sums import SumTable, group, owners, pack, windows
-from streams.agents.totals import used
+from streams.agents.sums import SumTable, group, owners, pack
+from streams.agents.totals import USED_MEASURES, used
 
 QUARTER_MINUTES: Final = 15
 
@@ -32,15 +32,13 @@ class Passed(Protocol):
 
 
 class OpenQuarters:
-    """Calls, tokens, cost and provisional cost per budget and open quarter of an hour."""
+    """What was used per budget and open quarter of an hour, as in `totals.USED_MEASURES`."""
 
     def __init__(self) -> None:
-        self.table = SumTable(4)
+        self.table = SumTable(len(USED_MEASURES))
 
-    def fold(self, rows: BudgetRows, floor: int) -> None:
-        """Add the rows of periods that began at `floor` (minutes) or later."""
-        kept = windows(rows.keys) >= floor
-        self.table.add(*group(pack(owners(rows.keys[kept]), rows.minute[kept]), rows.sums[kept]))
+    def fold(self, rows: BudgetRows) -> None:
+        self.table.add(*group(pack(owners(rows.keys), rows.minute), rows.sums))
 
     def prune(self, watermark_us: int | None) -> None:
         """Let go of the quarters that the watermark has passed; their use stays in the totals."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from schemas.control.budgets import Budget, Level
+from streams.agents.floors import DAY_US, is_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +27,9 @@ class Crossing:
     """One level of one budget in one period. Event times in µs, amounts in the budget's unit.
 
     `revision` rises with everything published about it: a level that is left because the limit was raised, and reached
-    again, keeps its id and goes on counting. `budget` is the document by which it was last judged. `dated`: the
-    watermark has passed the crossing, so `occurred_us` is certain.
+    again, keeps its id and goes on counting. `budget` is the document by which it was last judged, its limit raised by
+    `extra` whole units that exceptions added. `dated`: the watermark has passed the crossing, so `occurred_us` is
+    certain. `acknowledged`: whose word lets it go on.
     """
 
     key: CrossingKey
@@ -39,6 +41,8 @@ class Crossing:
     historical: bool
     budget: Budget
     dated: bool = False
+    extra: int = 0
+    acknowledged: str | None = None
 
     def dump(self) -> str:
         fields = asdict(replace(self, budget=None))  # type: ignore[arg-type]
@@ -60,6 +64,7 @@ class Crossings:
         self.firing: set[CrossingKey] = set()
         self._undated: set[CrossingKey] = set()
         self._changed: set[CrossingKey] = set()
+        self._pruned: int | None = None
 
     def put(self, crossing: Crossing) -> None:
         self.all[crossing.key] = crossing
@@ -82,11 +87,16 @@ class Crossings:
         due = [key for key in self.firing if self.all[key].period_end_us <= watermark_us]
         return [self.all[key] for key in sorted(due, key=_order)]
 
-    def prune(self, floor_us: int) -> None:
-        """Forget resolved crossings of periods that began before the floor."""
-        for key in [key for key in self.all if key.period_start_us < floor_us and key not in self.firing]:
-            del self.all[key]
-            self._changed.add(key)
+    def prune(self, watermark_us: int | None) -> None:
+        """Forget resolved crossings of periods whose totals are let go. Looked for once a day of event time."""
+        day = None if watermark_us is None else watermark_us // DAY_US
+        if day == self._pruned:
+            return
+        self._pruned = day
+        for key in [key for key, one in self.all.items() if is_over(one.budget, one.period_end_us, watermark_us)]:
+            if key not in self.firing:
+                del self.all[key]
+                self._changed.add(key)
 
     def mark_all(self) -> None:
         """Let the next `take_changes` give everything."""

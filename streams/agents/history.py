@@ -1,11 +1,13 @@
 """In: source offsets. Out: what was used before them, from whoever keeps events longer than Kafka keeps tallies.
 
-The agents ask only when they are rebuilt. `sinks/` answers from ClickHouse; `streamgauge/` puts the two together.
+The agents ask when they are rebuilt, and for budgets that were made in mid-period (`base/`). `sinks/` answers from
+ClickHouse; `streamgauge/` puts the two together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import pyarrow as pa
@@ -14,6 +16,53 @@ from streams.agents.windows import Resolution
 
 #: By input partition, the first source offset that is left out.
 Before = Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One budget whose past is asked for, from event minute `first_minute` on. `since`: control offset from which its
+    rule holds; `selectors`: a column of an enriched row and the values that match.
+    """
+
+    budget_id: str
+    rule: str
+    selectors: Mapping[str, tuple[str, ...]]
+    first_minute: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class BaseQuestion:
+    """What the budgets of one tally partition have used before the offsets `before`, with every new price whose
+    adjustment stands below offset `adjusted` of `usage.adjustments`.
+    """
+
+    partition: int
+    wanted: tuple[Wanted, ...]
+    before: Before
+    adjusted: int
+
+
+class NotYet(RuntimeError):
+    """The history cannot answer now. The message says what is waited for; with `renew` only a question of later
+    positions can be answered.
+    """
+
+    def __init__(self, why: str, *, renew: bool = False) -> None:
+        super().__init__(why)
+        self.renew = renew
+
+
+class BaseHistory(Protocol):
+    """Sums over accepted events, each counted once."""
+
+    def bases(self, question: BaseQuestion) -> list[pa.Table]:
+        """For each wanted budget rows of `minute` (of the quarter of an hour) and USED_MEASURES (int64). Raises
+        NotYet, also when the history does not answer.
+        """
+
+    def close(self) -> None:
+        """Give back what was opened."""
 
 
 class UsageHistory(Protocol):
@@ -32,8 +81,7 @@ class UsageHistory(Protocol):
 
     def budget_sums(self, selectors: Mapping[str, tuple[str, ...]], first_minute: int, before: Before) -> pa.Table:
         """What matches all selectors (a column of an enriched row and the values that match), from event minute
-        `first_minute` on: `minute` (of
-        the quarter of an hour), `calls`, `tokens`, `cost_nanousd`, `provisional_nanousd` (int64).
+        `first_minute` on: `minute` (of the quarter of an hour) and USED_MEASURES (int64).
         """
 
     def uneven(self, before: Before) -> list[tuple[int, int, int, int]]:

@@ -1,5 +1,5 @@
-"""In: settlements of one shard. Out: `usage.state`, `governance.alerts` and `governance.status`, in one transaction
-each.
+"""In: settlements of one shard. Out: `usage.state`, `governance.alerts`, `governance.status` and
+`governance.status.users`, in one transaction each.
 
 The transactional id names the tally partition, so opening a shard elsewhere fences this producer at its next commit.
 """
@@ -156,6 +156,8 @@ class KafkaStateStore:
             producer.produce(self._topics.alerts, alert.model_dump_json(), alert.alert_id, partition=0)
         for key, value in settlement.statuses:
             producer.produce(self._topics.status, value, key, partition=0)
+        for key, value in settlement.personal:
+            producer.produce(self._topics.status_users, value, key, partition=0)
         self._retry("commit", lambda: producer.commit_transaction(30))  # 3
 
     def _abort(self) -> None:

@@ -24,6 +24,7 @@ class MemoryTopics:
     state: dict[str, bytes] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
     statuses: dict[str, bytes] = field(default_factory=dict)
+    personal: dict[str, bytes] = field(default_factory=dict)
     partition: int = 0
     tallies: list[TallyMessage] = field(default_factory=list)
     low: int = 0
@@ -48,7 +49,11 @@ class MemoryStateStore:
         if self._epoch != self._topics.epoch:
             raise Fenced(f"this store's epoch is {self._epoch}, the shard's is {self._topics.epoch}")
         self._before_commit()
-        for held, records in ((self._topics.state, settlement.records), (self._topics.statuses, settlement.statuses)):
+        for held, records in (
+            (self._topics.state, settlement.records),
+            (self._topics.statuses, settlement.statuses),
+            (self._topics.personal, settlement.personal),
+        ):
             for key, value in records:
                 if value is None:
                     held.pop(key, None)

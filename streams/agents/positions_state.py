@@ -19,6 +19,7 @@ def dump_positions(chain: Chain, watermarks: Watermarks, counting: Counting) -> 
         "now": asdict(watermarks.now),
         "steps": {str(p): [steps.controls, steps.before_us] for p, steps in counting.steps.items()},
         "lost_us": counting.lost_us,
+        "losses": counting.losses,
     }
 
 
@@ -30,3 +31,4 @@ def load_positions(positions: Mapping[str, Any], chain: Chain, watermarks: Water
     watermarks.now = Moment(**positions["now"])
     counting.steps |= {int(p): Steps(controls, before) for p, (controls, before) in positions["steps"].items()}
     counting.lost_us = positions["lost_us"]
+    counting.losses = positions.get("losses", 0)

@@ -16,6 +16,10 @@ _COLUMNS = {
     "use_case": "use_case",
     "stage": "stage",
     "model_class": "model_class",
+    "workflow": "workflow",
+    "role": "role",
+    "criticality": "criticality",
+    "data_class": "data_class",
     "source": "source",
 }
 
@@ -23,7 +27,8 @@ _COLUMNS = {
 def spending_query(scope: AlertScope, start_us: int, end_us: int) -> str:
     """Ranks what cost most in the scope. The text is pasted by people, never sent by us, so literals stand in it."""
     conditions = "".join(
-        f"\n  AND {_COLUMNS[name]} = '{literal(value)}'" for name, value in scope.model_dump(exclude_none=True).items()
+        f"\n  AND {_COLUMNS[name]} = '{literal(value)}'"
+        for name, value in scope.model_dump(exclude_none=True, exclude={"one_person"}).items()
     )
     template = Template(files("streams.agents").joinpath("spending.sql").read_text(encoding="utf-8"))
     text = template.substitute(start=_moment(start_us), end=_moment(end_us), conditions=conditions)

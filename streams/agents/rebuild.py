@@ -23,7 +23,6 @@ import pyarrow as pa
 
 from runtime.clock import Clock
 from schemas.alerts import Alert
-from schemas.control.periods import MINUTE_US, running_period
 from schemas.control.snapshot import ControlSnapshot
 from schemas.tallies import home_partition
 from streams.agents.adjustments import AdjustmentLog, team_home
@@ -37,7 +36,7 @@ from streams.agents.state_records import StateError, read_checkpoints
 from streams.agents.store import TalliesLost, TallyLog
 from streams.agents.sums import group, pack
 from streams.agents.tally_message import TallyMessage
-from streams.agents.totals import Totals
+from streams.agents.totals import USED_MEASURES, Totals
 from streams.agents.windows import RESOLUTIONS, TEAM_MEASURES, TeamWindows
 
 _END: Final = 2**62
@@ -236,14 +235,15 @@ class Rebuilder:
                 continue
             found = self._history.budget_sums(budget.scope.selectors(), Totals.floor(watermark_us), before)
             minutes = np.maximum(integers(found["minute"]), 0)
-            starts = [running_period(budget, at * MINUTE_US).start_minute for at in minutes.tolist()]
-            names = ("calls", "tokens", "cost_nanousd", "provisional_nanousd")
-            sums = np.stack([integers(found[name]) for name in names], axis=1)
-            owner = np.full(len(minutes), shard.budgets.totals.number(budget))
+            sums = np.stack(
+                [
+                    integers(found[name]) if name in found.column_names else np.zeros(found.num_rows, np.int64)
+                    for name in USED_MEASURES
+                ],
+                axis=1,
+            )
             # Quarters of an hour that have not passed tell when a level was reached; the others are let go of soon.
-            shard.budgets.quarters.table.add(*group(pack(owner, minutes), sums))
-            keys, sums = group(pack(owner, np.maximum(np.array(starts, dtype=np.int64), 0)), sums)
-            shard.budgets.totals.table.add(keys, np.concatenate([sums, np.zeros((len(sums), 1), np.int64)], axis=1))
+            shard.budgets.totals.add_use(budget, minutes, sums, shard.budgets.quarters.table)
 
     def _judge(self, shard: Shard, told: bool) -> None:
         """With `told`, what comes of it stands on the topics already."""
@@ -258,6 +258,8 @@ class Rebuilder:
         now_us = self._clock.now_us()
         shard.unsent += shard.spikes.reconcile(_open(standing, "spike"), now_us)
         shard.unsent += shard.ingest.reconcile(_open(standing, "ingest_quality", "source_silent"), now_us)
+        shard.policy.reconcile(alert for alert in standing.alerts.values() if alert.kind == "policy")
+        shard.policy.months.remember(standing.governance)
 
 
 def _open(standing: Standing, *kinds: str) -> dict[str, Alert]:

@@ -68,7 +68,7 @@ class Recorder:
         if baselines is not None and len(baselines):
             tables["baselines"] = _baselines(baselines)
         documents: dict[str, str | None] = {}
-        for part in (self._shard.budgets, self._shard.spikes, self._shard.ingest):
+        for part in (self._shard.budgets, self._shard.spikes, self._shard.ingest, self._shard.policy):
             documents |= part.documents() if full else part.take_documents()
         tables["documents"] = pa.table(
             {"key": pa.array(documents, pa.utf8()), "text": pa.array(documents.values(), pa.utf8())}
@@ -111,7 +111,7 @@ class Recorder:
         for name, table in self.tables().items():
             stored_parts = [checkpoint.tables[name] for checkpoint in checkpoints if name in checkpoint.tables]
             if stored_parts:
-                table.put(*sums_arrays(pa.concat_tables(stored_parts)))
+                table.put(*sums_arrays(pa.concat_tables([_widened(name, part, table.width) for part in stored_parts])))
                 table.take_changes()
         if self._shard.spikes.next is not None:
             self._shard.spikes.buckets.table.drop_before(self._shard.spikes.next)
@@ -127,8 +127,18 @@ class Recorder:
         self._shard.budgets.restore(kept)
         self._shard.spikes.restore(rows, kept)
         self._shard.ingest.restore(positions.get("ingest"), kept)
+        self._shard.policy.restore(kept)
         self._sequence = checkpoints[-1].sequence + 1
         self._live = [(checkpoint.sequence, checkpoint.parts) for checkpoint in checkpoints]
+
+
+def _widened(name: str, part: pa.Table, width: int) -> pa.Table:
+    """Use of budgets as stored before output tokens were summed apart (state version 2): none is known of them."""
+    if name not in ("budget", "quarter") or part.num_columns != width:
+        return part
+    none = pa.array(np.zeros(part.num_rows, dtype=np.int64))
+    columns = [*part.columns[:5], none, *part.columns[5:]]
+    return pa.table(columns, names=["key", *(f"s{number}" for number in range(width))])
 
 
 def _baselines(rows: np.ndarray) -> pa.Table:

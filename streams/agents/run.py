@@ -28,8 +28,10 @@ from runtime.health import Health
 from runtime.metrics import AgentMetrics
 from schemas.topics import Topics
 from streams.agents.app import make_app
+from streams.agents.base.asker import BaseAsker
 from streams.agents.config import AgentsConfig
 from streams.agents.custody import Custody
+from streams.agents.history import BaseHistory
 from streams.agents.kafka_adjustments import KafkaAdjustmentLog
 from streams.agents.kafka_store import KafkaStateStore, KafkaTallyLog
 from streams.agents.keeper import ShardKeeper
@@ -58,9 +60,11 @@ def run_agents(
     registry: CollectorRegistry,
     health: Health,
     halt: threading.Event | None = None,
+    open_history: Callable[[], BaseHistory] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; call it on the main thread. Owns the process's event loop. `halt`: whether a stop
-    was asked for before that loop could hear of it.
+    was asked for before that loop could hear of it. `open_history`: who is asked for the past of new budgets; None:
+    nobody.
 
     Raises PartitionMismatch when the topics differ from the settings, and whatever else must end the process.
     """
@@ -81,8 +85,9 @@ def run_agents(
             metrics, has_adjustments = AgentMetrics(registry), topics.adjustments in found
             ended = False
             while not ended and not (halt is not None and halt.is_set()):
+                asker = None if open_history is None else BaseAsker(open_history, clock)
                 worker = _Worker(
-                    config, connection, topics, clock, metrics, health, control, Path(folder), has_adjustments
+                    config, connection, topics, clock, metrics, health, control, Path(folder), has_adjustments, asker
                 )
                 try:
                     asyncio.run(worker.run(halt))
@@ -108,10 +113,11 @@ class _Worker:
         control: ControlLog,
         folder: Path,
         has_adjustments: bool,
+        asker: BaseAsker | None,
     ) -> None:
         self._config, self._connection, self._topics, self._clock = config, connection, topics, clock
         self._health, self._control, self._folder = health, control, folder
-        self._metrics = metrics
+        self._metrics, self._asker = metrics, asker
         self._tallies = KafkaTallyLog(connection, topics, config.group)
         self._stopping = threading.Event()
         self._adjustments: KafkaAdjustmentLog | None = None
@@ -120,6 +126,8 @@ class _Worker:
             self._adjustments.start()
         else:
             _log.warning("agents.no_adjustments", topic=topics.adjustments, consequence="corrections are not added")
+        if asker is not None:
+            asker.start()
 
     async def run(self, halt: threading.Event | None) -> None:
         """Start, wait for a signal or a failure, stop. Leaving, every shard is settled and committed a last time."""
@@ -166,6 +174,8 @@ class _Worker:
             await custody.close()
             if self._adjustments is not None:
                 self._adjustments.stop()
+            if self._asker is not None:
+                self._asker.stop()
             if totals is not None:
                 await totals.cleanup()
             if custody.failed.done():
@@ -186,7 +196,15 @@ class _Worker:
         store = KafkaStateStore(partition, self._connection, self._topics, self._health, self._stopping)
         counts = Counts(self._topics.event_partitions, self._topics.tally_partitions)
         return ShardKeeper(
-            partition, counts, self._config, store, self._tallies, self._clock, self._metrics, self._adjustments
+            partition,
+            counts,
+            self._config,
+            store,
+            self._tallies,
+            self._clock,
+            self._metrics,
+            self._adjustments,
+            self._asker,
         )
 
     async def _watch_idle(self, custody: Custody, threads: ThreadPoolExecutor) -> None:

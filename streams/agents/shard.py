@@ -23,6 +23,7 @@ from streams.agents.chain import Chain, Hole, Ready
 from streams.agents.config import AgentsConfig
 from streams.agents.ingest.watch import IngestWatch
 from streams.agents.names import Names
+from streams.agents.policy.watch import PolicyWatch
 from streams.agents.recorder import Recorder
 from streams.agents.spikes.buckets import CLASS_LIMIT, TEAM_LIMIT
 from streams.agents.spikes.watch import SpikeWatch
@@ -51,6 +52,8 @@ class Settlement:
     alerts: tuple[Alert, ...]
     statuses: tuple[StatusRecord, ...]
     records: tuple[StateRecord, ...]
+    #: Statuses of budgets about one person, for a topic of their own.
+    personal: tuple[StatusRecord, ...] = ()
 
 
 class Shard:
@@ -67,6 +70,7 @@ class Shard:
         self.budgets = BudgetBook(partition, counts.tallies, counts.inputs, historical_us)
         self.spikes = SpikeWatch(config.spikes, self.teams, self.classes, historical_us)
         self.ingest = IngestWatch(config.ingest, counts.inputs)
+        self.policy = PolicyWatch(config.policy, historical_us)
         self._entries: list[Entry] = []
         #: Next offset of the adjustment log, and rows of it that are not folded yet.
         self.adjusted = 0
@@ -89,7 +93,8 @@ class Shard:
     def sizes(self) -> dict[str, int]:
         """Rows held, by table."""
         return {name: len(table) for name, table in self.recorder.tables().items()} | {
-            "source": len(self.ingest.sources)
+            "source": len(self.ingest.sources),
+            "violation": len(self.policy.episodes),
         }
 
     def offer(
@@ -109,6 +114,7 @@ class Shard:
             self.budgets.counting.lose(mark.max_event_us)
         after = self.watermarks.observe(partition, mark)
         self.ingest.offer(partition, mark, outcome.tables)
+        self.policy.offer(outcome.tables, after, mark.control)
         if outcome.tables or after != before:
             self._entries.append(Entry(outcome.tables, before, after))
             self.pending_rows += sum(table.num_rows for table in outcome.tables)
@@ -148,12 +154,15 @@ class Shard:
         self.unsent += self.budgets.settle(rows, timeline, control, now_us, self._fold_corrections())
         self.unsent += self.spikes.settle(timeline, control, now_us)
         self.unsent += self.ingest.settle(control, now_us)
+        self.unsent += self.policy.settle(now.watermark_us, control, now_us)
         self.windows.prune(now.watermark_us)
+        self.budgets.bases.ask(self.budgets, self.partition, self.chain.applied, self.adjusted, now.watermark_us)
 
     def conclude(self, now_us: int) -> Settlement:
         """Everything that has come of judging and was not written yet."""
-        statuses = self.budgets.take_statuses(self.watermarks.now, self.chain.applied, now_us)
-        settlement = Settlement(tuple(self.unsent), tuple(statuses), tuple(self.recorder.checkpoint()))
+        statuses, personal = self.budgets.take_statuses(self.watermarks.now, self.chain.applied, now_us)
+        statuses += self.policy.months.take_statuses(self.watermarks.now, self.chain.applied, now_us)
+        settlement = Settlement(tuple(self.unsent), tuple(statuses), tuple(self.recorder.checkpoint()), tuple(personal))
         self.unsent.clear()
         self._changed = False
         self._told_offset = self.chain.next_offset
@@ -174,8 +183,10 @@ class Shard:
         return rows
 
     def _due(self, now_us: int, force: bool) -> bool:
-        """Alerts go at once, everything else at most once in `checkpoint_s`, and nothing when nothing changed."""
-        if self.unsent:
+        """Alerts and changed states go at once, everything else at most once in `checkpoint_s`, and nothing when nothing
+        changed.
+        """
+        if self.unsent or self.budgets.statuses.urgent:
             return True
         moved = self.chain.next_offset - self._told_offset
         if not (self._changed or self.budgets.has_statuses or moved >= _IDLE_MESSAGES):

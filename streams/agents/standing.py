@@ -18,15 +18,17 @@ from schemas.control.base import moment_us
 from schemas.control.budgets import LEVELS, NANO_PER_USD, Budget, Scope, Unit
 from schemas.control.periods import MINUTE_US
 from schemas.control.snapshot import ControlSnapshot
-from schemas.status import BudgetStatus
-from schemas.tallies import home_partition
+from schemas.status import AsOf, BudgetStatus, GovernanceStatus, status_key
+from schemas.tallies import ALL_CALLS, home_partition
+from streams.agents.budget_texts import UNITS
 from streams.agents.budgets import BudgetBook
 from streams.agents.counting import Term
 from streams.agents.crossing_times import QUARTER_MINUTES
 from streams.agents.crossings import Crossing, CrossingKey
+from streams.agents.exceptions.watch import exception_home
 from streams.agents.totals import used
 
-_UNITS: Final[dict[str, Unit]] = {"nanousd": "usd", "tokens": "tokens", "calls": "calls"}
+_UNITS: Final[dict[str, Unit]] = {alert_unit: unit for unit, alert_unit in UNITS.items()}
 #: No day is longer than this, clock changes included.
 _DAY_HOURS: Final = 26
 
@@ -38,9 +40,10 @@ class Standing:
     alerts: dict[str, Alert] = field(default_factory=dict)
     told: set[tuple[str, int, str]] = field(default_factory=set)
     statuses: dict[str, BudgetStatus] = field(default_factory=dict)
+    governance: dict[str, GovernanceStatus] = field(default_factory=dict)
 
     @staticmethod
-    def of(alerts: Iterable[Alert], statuses: Iterable[tuple[str, BudgetStatus | None]]) -> Standing:
+    def of(alerts: Iterable[Alert], statuses: Iterable[tuple[str, BudgetStatus | GovernanceStatus | None]]) -> Standing:
         """From records in the order of their topics; a status of None retires its key."""
         standing = Standing()
         for alert in alerts:
@@ -51,6 +54,9 @@ class Standing:
         for key, status in statuses:
             if status is None:
                 standing.statuses.pop(key, None)
+                standing.governance.pop(key, None)
+            elif isinstance(status, GovernanceStatus):
+                standing.governance[key] = status
             else:
                 standing.statuses[key] = status
         return standing
@@ -65,17 +71,24 @@ class Standing:
             {name: alert for name, alert in self.alerts.items() if own(alert_home(alert))},
             self.told,
             {key: status for key, status in self.statuses.items() if own(f"budget/{status.budget_id}")},
+            self.governance if own(f"policy/{ALL_CALLS}") else {},
         )
 
     def judged(self) -> dict[int, int]:
-        """Up to which source offset, by input partition, these budgets were judged when their state was last told."""
-        newest = max(self.statuses.values(), key=lambda status: sum(status.as_of.offsets.values()), default=None)
-        return {} if newest is None else dict(newest.as_of.offsets)
+        """Up to which source offset, by input partition, this shard was judged when a status was last told."""
+        newest = max(self._as_of(), key=lambda as_of: sum(as_of.offsets.values()), default=None)
+        return {} if newest is None else dict(newest.offsets)
 
     def watermark_us(self) -> int | None:
         """Where event time stood when a status was last told."""
-        told = [status.as_of.watermark for status in self.statuses.values() if status.as_of.watermark is not None]
+        told = [as_of.watermark for as_of in self._as_of() if as_of.watermark is not None]
         return max((moment_us(moment) for moment in told), default=None)
+
+    def _as_of(self) -> list[AsOf]:
+        return [
+            *(status.as_of for status in self.statuses.values()),
+            *(status.as_of for status in self.governance.values()),
+        ]
 
 
 def identity(alert: Alert) -> tuple[str, int, str]:
@@ -84,8 +97,12 @@ def identity(alert: Alert) -> tuple[str, int, str]:
 
 def alert_home(alert: Alert) -> str:
     """The key whose home partition raises such an alert."""
+    if alert.exception is not None:
+        return exception_home(alert.budget_id, alert.exception.id)
     if alert.budget_id is not None:
         return f"budget/{alert.budget_id}"
+    if alert.policy_rule is not None:
+        return f"policy/{alert.policy_rule}"
     if alert.scope.source is not None:
         return f"source/{alert.scope.source}"
     return f"team/{alert.scope.team}"
@@ -100,19 +117,19 @@ def restore_budgets(
     """
     _restore_terms(book, standing, control)
     for alert in standing.alerts.values():
+        book.exceptions.remember(alert)
         if alert.kind != "budget":
             continue
-        crossing = _crossing(alert, control)
+        crossing = _crossing(alert, control, standing)
         book.verdicts.crossings.put(crossing)
-        key = (book.totals.number(crossing.budget) << 32) | max(0, crossing.key.period_start_us // MINUTE_US)
-        sums = book.totals.table.get(np.array([key], dtype=np.uint64))
-        total = int(used(crossing.budget.unit, sums)[0])
+        key = book.totals.key(crossing.budget, crossing.key.period_start_us)
+        total = book.totals.amount(crossing.budget, key)
         holds = total >= crossing.budget.level_units(crossing.key.level)
         ended = watermark_us is not None and crossing.period_end_us <= watermark_us
         # What was resolved because its period ended is over; what was resolved before that may be reached again.
         if crossing.state == "firing" or (ended and holds):
             book.totals.set_fired(key, LEVELS.index(crossing.key.level), True)
-        if whole and crossing.state == "firing" and _is_undated(book, crossing, int(key), total, watermark_us):
+        if whole and crossing.state == "firing" and _is_undated(book, crossing, key, total, watermark_us):
             book.verdicts.crossings.put(replace(crossing, dated=False))
 
 
@@ -134,13 +151,13 @@ def _restore_terms(book: BudgetBook, standing: Standing, control: ControlSnapsho
     rules: dict[str, str] = {}
     for _, status in sorted(standing.statuses.items()):
         start_us = moment_us(status.period.start)
-        book.published(status.budget_id, start_us)
+        book.published(status.budget_id, start_us, personal=status.scope.one_person is True)
         whole.setdefault(status.budget_id, [])
         rules[status.budget_id] = status.rule
         if status.state_reason is None:
             whole[status.budget_id].append(start_us)
     for alert in standing.alerts.values():
-        if alert.budget_id is not None and alert.budget_id not in rules:
+        if alert.kind == "budget" and alert.budget_id is not None and alert.budget_id not in rules:
             budget = control.budgets.get(alert.budget_id)
             rules[alert.budget_id] = "" if budget is None else budget.rule
     for budget_id, rule in rules.items():
@@ -150,9 +167,12 @@ def _restore_terms(book: BudgetBook, standing: Standing, control: ControlSnapsho
         book.counting.terms[budget_id] = Term(rule, since, min(starts) - 1 if starts else None)
 
 
-def _crossing(alert: Alert, control: ControlSnapshot) -> Crossing:
+def _crossing(alert: Alert, control: ControlSnapshot, standing: Standing) -> Crossing:
     assert alert.budget_id is not None
     assert alert.level is not None
+    status = standing.statuses.get(status_key(alert.budget_id, alert.window.start))
+    word = None if status is None else status.acknowledged
+    document = control.budgets.get(alert.budget_id)
     return Crossing(
         key=CrossingKey(alert.budget_id, moment_us(alert.window.start), alert.level),
         revision=alert.revision,
@@ -163,6 +183,8 @@ def _crossing(alert: Alert, control: ControlSnapshot) -> Crossing:
         historical=alert.historical,
         budget=_as_told(alert, control),
         dated=True,
+        extra=0 if document is None or alert.limit is None else max(0, alert.limit - document.limit_units),
+        acknowledged=word.by if word is not None and word.level == alert.level else None,
     )
 
 
@@ -178,7 +200,7 @@ def _as_told(alert: Alert, control: ControlSnapshot) -> Budget:
     hours = (alert.window.end - alert.window.start).total_seconds() / 3_600
     return Budget(
         id=alert.budget_id,
-        scope=Scope(**alert.scope.model_dump(exclude={"source"})),
+        scope=Scope(**alert.scope.model_dump(exclude={"source", "one_person"})),
         unit=unit,
         limit=limit,
         period="month" if hours > _DAY_HOURS else "day",

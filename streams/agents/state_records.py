@@ -19,8 +19,9 @@ import pyarrow as pa
 from streams.agents.arrow_columns import integers
 
 #: Version of keys, metas and parts. A reader refuses a higher one by name: it would forget what it does not know. 2
-#: adds the position in the adjustments and what is known of sources; version 1 is read as one that has neither.
-STATE_VERSION: Final = 2
+#: adds the position in the adjustments and what is known of sources; version 1 is read as one that has neither. 3 adds
+#: output tokens to what budgets used, and what was told of exceptions.
+STATE_VERSION: Final = 3
 #: No produced message above 900 kB (design, part 5).
 PART_BYTES: Final = 900_000
 _META: Final = "meta"

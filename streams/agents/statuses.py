@@ -1,32 +1,48 @@
-"""In: a budget, its total in a period, and how far counting has come. Out: the status that gateways and people read."""
+"""In: a budget as it holds in a period, its total, and how far counting has come. Out: the status that gateways and
+people read.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 
 from runtime.clock import to_datetime
+from schemas.control.base import moment_us
 from schemas.control.budgets import LEVELS, Budget
-from schemas.control.periods import BudgetPeriod
-from schemas.status import AsOf, BudgetState, BudgetStatus, StatusPeriod, status_key
+from schemas.control.periods import BudgetPeriod, period_of
+from schemas.status import Acknowledged, AsOf, BudgetState, BudgetStatus, Forecast, StatusPeriod, status_key
 from streams.agents.budget_texts import UNITS, scope_of
+from streams.agents.exceptions.grants import Effective
 from streams.agents.totals import CALLS, PROVISIONAL, used
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How far counting has come: the event-time watermark and the next offset of each input partition."""
+
+    watermark_us: int | None
+    offsets: dict[int, int]
+    now_us: int
+
+
 def budget_status(
-    budget: Budget,
+    effective: Effective,
     period: BudgetPeriod,
     sums: np.ndarray,
     uncounted: str | None,
-    watermark_us: int | None,
-    offsets: dict[int, int],
-    now_us: int,
+    counted: Counted,
+    acknowledged: Acknowledged | None = None,
+    forecast: Forecast | None = None,
 ) -> BudgetStatus:
-    """Status from sums[5]. `uncounted` says why the total may be too low.
+    """Status from sums[6]. `uncounted` says why the total may be too low.
 
-    Then the state is `unknown`, unless what was counted is already at hard: more use cannot undo that.
+    Then the state is `unknown`, unless what was counted is already at hard: more use cannot undo that. A span that is
+    over stops nothing any more.
     """
+    budget = effective.budget
     amount = int(used(budget.unit, sums[None, :])[0])
     levels = {level: budget.level_units(level) for level in LEVELS}
     state: BudgetState = "ok"
@@ -35,6 +51,7 @@ def budget_status(
             state = level
     if uncounted is not None and state != "hard":
         state = "unknown"
+    ended = budget.period == "span" and counted.watermark_us is not None and counted.watermark_us >= period.end_us
     return BudgetStatus(
         budget_id=budget.id,
         rule=budget.rule,
@@ -51,16 +68,38 @@ def budget_status(
         used=amount,
         provisional=int(sums[PROVISIONAL]) if budget.unit == "usd" else 0,
         limit=budget.limit_units,
+        extra=effective.extra,
+        plan=effective.document.plan_units,
         used_share=amount / budget.limit_units,
         calls=int(sums[CALLS]),
         state=state,
-        state_reason=uncounted,
+        state_reason=uncounted or ("the span has ended: nothing is held against it any more" if ended else None),
         mode=budget.mode,
-        would_stop=amount >= levels["hard"],
+        would_stop=amount >= levels["hard"] and not ended,
         levels=levels,
-        as_of=AsOf(watermark=None if watermark_us is None else to_datetime(watermark_us), offsets=dict(offsets)),
-        evaluated_at=to_datetime(now_us),
+        forecast=forecast,
+        exceptions=effective.exceptions,
+        acknowledged=acknowledged,
+        as_of=AsOf(
+            watermark=None if counted.watermark_us is None else to_datetime(counted.watermark_us),
+            offsets=counted.offsets,
+        ),
+        evaluated_at=to_datetime(counted.now_us),
     )
+
+
+def shown_period(budget: Budget, at_us: int) -> tuple[BudgetPeriod, int, int]:
+    """The period whose status stands at an instant, and the event time [from, to) in which that and its state stay:
+    of a span it is the span, before, while and after it runs.
+    """
+    if budget.starts_at is None or budget.ends_at is None:
+        period = period_of(budget, at_us)
+        assert period is not None, "only a span has an outside"
+        return period, period.start_us, period.end_us
+    span = BudgetPeriod(moment_us(budget.starts_at), moment_us(budget.ends_at))
+    if at_us < span.start_us:
+        return span, -(2**62), span.start_us
+    return (span, span.start_us, span.end_us) if at_us in span else (span, span.end_us, 2**62)
 
 
 def status_record(status: BudgetStatus) -> tuple[str, bytes]:

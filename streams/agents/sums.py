@@ -7,6 +7,8 @@ whole table.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 #: A tail beyond this, and beyond an eighth of main, is merged: insertion then costs O(1) copies a row in the long run.
@@ -133,6 +135,21 @@ class SumTable:
         if not kept.all():
             self._keys, self._sums = keys[kept], sums[kept]
 
+    def drop(self, gone: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Forget the rows for whose keys `gone` gives true."""
+        keys, sums = self.all()
+        kept = ~gone(keys)
+        if not kept.all():
+            self._keys, self._sums = keys[kept], sums[kept]
+
+    def _known(self, keys: np.ndarray) -> np.ndarray:
+        """bool[n]: whether there is a row for the key."""
+        known = np.zeros(len(keys), dtype=bool)
+        for own in (self._keys, self._tail_keys):
+            if len(own) and len(keys):
+                known |= own[np.minimum(np.searchsorted(own, keys), len(own) - 1)] == keys
+        return known
+
     def take_changes(self) -> tuple[np.ndarray, np.ndarray]:
         """Full values of the rows changed since the last call, those already forgotten left out."""
         if not self._changed:
@@ -140,7 +157,7 @@ class SumTable:
         # One addition's keys are distinct and in order already.
         keys = self._changed[0] if len(self._changed) == 1 else np.unique(np.concatenate(self._changed))
         self._changed.clear()
-        keys = keys[windows(keys) >= self._pruned_at]
+        keys = keys[(windows(keys) >= self._pruned_at) & self._known(keys)]
         return keys, self.get(keys)
 
     def take_all(self) -> tuple[np.ndarray, np.ndarray]:

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
 from schemas.control.budgets import LEVELS, Budget, Unit
+from schemas.control.periods import MINUTE_US, period_of
 from streams.agents.batch import RULE_SEPARATOR, BudgetRows
+from streams.agents.floors import Floors, unknown_floor_minute
 from streams.agents.names import Names
-from streams.agents.sums import SumTable, group_sorted, windows
+from streams.agents.sums import SumTable, group, group_sorted, owners, pack, windows
 
-#: Columns of a total: calls, tokens, cost and provisional cost in nano-USD, and a bit per level that has fired.
-CALLS, TOKENS, COST, PROVISIONAL, FIRED = range(5)
-_MINUTE_US: Final = 60_000_000
-#: Totals are kept while their period began less than this ago: the running month, the one before, and one for late
-#: rows.
-_KEPT_MINUTES: Final = 100 * 1_440
-_SLACK_MINUTES: Final = 5 * 1_440
+#: What is summed of a budget's use: these five, in this order, everywhere.
+USED_MEASURES: Final = ("calls", "tokens", "cost_nanousd", "provisional_nanousd", "output_tokens")
+#: Columns of a total: the five, and a bit per level that has fired.
+CALLS, TOKENS, COST, PROVISIONAL, OUTPUT, FIRED = range(6)
 
 #: Which columns make up what is used, by unit.
-_WEIGHTS: Final[dict[Unit, tuple[int, int, int, int]]] = {
-    "usd": (0, 0, 1, 1),
-    "tokens": (0, 1, 0, 0),
-    "calls": (1, 0, 0, 0),
+_WEIGHTS: Final[dict[Unit, tuple[int, ...]]] = {
+    "usd": (0, 0, 1, 1, 0),
+    "tokens": (0, 1, 0, 0, 0),
+    "input_tokens": (0, 1, 0, 0, -1),
+    "output_tokens": (0, 0, 0, 0, 1),
+    "calls": (1, 0, 0, 0, 0),
 }
 
 
 def used(unit: Unit, sums: np.ndarray) -> np.ndarray:
-    """int64[n] in the budget's unit from sums[n, ≥4]. Unpriced use is held at its stated provisional price."""
-    amount: np.ndarray = sums[:, :4] @ np.array(_WEIGHTS[unit], dtype=np.int64)
+    """int64[n] in the budget's unit from sums[n, ≥5]. Unpriced use is held at its stated provisional price."""
+    amount: np.ndarray = sums[:, : len(USED_MEASURES)] @ np.array(_WEIGHTS[unit], dtype=np.int64)
     return amount
 
 
@@ -37,27 +39,64 @@ class Totals:
     """Sums keyed by (budget under a rule, start of its period in minutes)."""
 
     def __init__(self) -> None:
-        self.table = SumTable(5)
+        self.table = SumTable(len(USED_MEASURES) + 1)
         self.names = Names(1 << 32)
+        self._floors = Floors({})
+        self._pruned_us: int | None = None
 
     def number(self, budget: Budget) -> int:
         return self.names.number(f"{budget.id}{RULE_SEPARATOR}{budget.rule}")
 
-    def fold(self, rows: BudgetRows, watermark_us: int | None) -> np.ndarray:
-        """Add the rows; the distinct keys that changed. Rows of periods long gone are left out."""
+    def key(self, budget: Budget, start_us: int) -> int:
+        """Of the budget's period that starts then; as the tallies put it, nothing starts before 1970."""
+        return (self.number(budget) << 32) | max(0, start_us // MINUTE_US)
+
+    def row(self, key: int) -> np.ndarray:
+        """int64[6]; zeros where nothing was used."""
+        row: np.ndarray = self.table.get(np.array([key], dtype=np.uint64))[0]
+        return row
+
+    def amount(self, budget: Budget, key: int) -> int:
+        """What was used, in the budget's unit."""
+        return int(used(budget.unit, self.row(key)[None, :])[0])
+
+    def keep_by(self, floors: Floors) -> None:
+        """Keep and let go by these from now on."""
+        self._floors, self._pruned_us = floors, None
+
+    def kept(self, keys: np.ndarray, watermark_us: int | None) -> np.ndarray:
+        """bool[n]: whether a key's period is still kept."""
+        fresh: np.ndarray = windows(keys) >= self._floors.of(owners(keys), watermark_us)
+        return fresh
+
+    def fold(self, rows: BudgetRows) -> np.ndarray:
+        """Add the rows; the distinct keys that changed."""
         keys, sums = group_sorted(rows.keys, rows.sums)
-        kept = windows(keys) >= self.floor(watermark_us)
-        keys, sums = keys[kept], sums[kept]
         self.table.add(keys, np.concatenate([sums, np.zeros((len(sums), 1), np.int64)], axis=1))
         return keys
 
+    def add_use(self, budget: Budget, minutes: np.ndarray, sums: np.ndarray, quarters: SumTable) -> np.ndarray:
+        """Add use by quarter of an hour: minutes[n], sums[n, 5]; to `quarters` as well. The keys of the periods."""
+        owner = np.full(len(minutes), self.number(budget))
+        quarters.add(*group(pack(owner, minutes), sums))
+        periods = [period_of(budget, at * MINUTE_US) for at in minutes.tolist()]
+        inside = np.array([period is not None for period in periods], dtype=bool)
+        starts = np.array([max(0, period.start_minute) for period in periods if period is not None], dtype=np.int64)
+        keys, added = group(pack(owner[inside], starts), sums[inside])
+        self.table.add(keys, np.concatenate([added, np.zeros((len(added), 1), np.int64)], axis=1))
+        return keys
+
     def prune(self, watermark_us: int | None) -> None:
-        self.table.drop_before(self.floor(watermark_us), _SLACK_MINUTES)
+        """Let go of periods that are over for good. Looked for once a day of event time: a row costs little."""
+        day = None if watermark_us is None else watermark_us // (1_440 * MINUTE_US)
+        if day != self._pruned_us:
+            self._pruned_us = day
+            self.table.drop(lambda keys: ~self.kept(keys, watermark_us))
 
     @staticmethod
     def floor(watermark_us: int | None) -> int:
-        """The oldest period start kept, in minutes."""
-        return 0 if watermark_us is None else max(0, watermark_us // _MINUTE_US - _KEPT_MINUTES)
+        """The oldest period start, in minutes, that a total may have whose budget is not known."""
+        return unknown_floor_minute(watermark_us)
 
     def set_fired(self, key: int, level: int, fired: bool) -> None:
         keys = np.array([key], dtype=np.uint64)
@@ -67,34 +106,39 @@ class Totals:
         self.table.put(keys, row)
 
     def candidates(self, keys: np.ndarray, plan: Plan) -> np.ndarray:
-        """Those of `keys` whose use has reached a level that has not fired."""
+        """Those of `keys` whose use has reached a level that has not fired, and those whose levels depend on when."""
         if not len(keys) or not plan.size:
             return keys[:0]
         number = (keys >> np.uint64(32)).astype(np.int64)
         known = number < plan.size
         keys, number = keys[known], number[known]
         sums = self.table.get(keys)
-        amount = (sums[:, :4] * plan.weights[number]).sum(axis=1)
+        amount = (sums[:, : len(USED_MEASURES)] * plan.weights[number]).sum(axis=1)
         reached = amount[:, None] >= plan.levels[number]
         fired = (sums[:, FIRED, None] >> np.arange(len(LEVELS))) & 1
-        due = (reached & (fired == 0) & plan.active[number, None]).any(axis=1)
+        due = ((reached & (fired == 0)).any(axis=1) | plan.varies[number]) & plan.active[number]
         found: np.ndarray = keys[due]
         return found
 
 
 class Plan:
-    """The home budgets of a shard as arrays by their number in `Totals`, and as records."""
+    """The home budgets of a shard as arrays by their number in `Totals`, and as records.
 
-    def __init__(self, budgets: list[Budget], totals: Totals) -> None:
+    `varies` tells which have exceptions: their levels depend on event time, so they are looked at one by one.
+    """
+
+    def __init__(self, budgets: list[Budget], totals: Totals, varies: Callable[[str], bool] = lambda _: False) -> None:
         self.by_number: dict[int, Budget] = {totals.number(budget): budget for budget in budgets}
         self.size = max(self.by_number, default=-1) + 1
-        self.weights = np.zeros((self.size, 4), dtype=np.int64)
+        self.weights = np.zeros((self.size, len(USED_MEASURES)), dtype=np.int64)
         self.levels = np.zeros((self.size, len(LEVELS)), dtype=np.int64)
         self.active = np.zeros(self.size, dtype=bool)
+        self.varies = np.zeros(self.size, dtype=bool)
         for number, budget in self.by_number.items():
             self.weights[number] = _WEIGHTS[budget.unit]
             self.levels[number] = [_fits(budget.level_units(level)) for level in LEVELS]
             self.active[number] = True
+            self.varies[number] = varies(budget.id)
 
 
 def _fits(units: int) -> int:

@@ -1,15 +1,17 @@
 """In: totals, the budgets in force, and where event time stands. Out: one alert per level crossed, changed or left.
 
 A level fires when the used amount reaches it, is dated anew when the watermark shows that it was reached in another
-quarter of an hour, and is resolved when its period ends, when a raised limit or a correction puts it out of
-reach, or when its budget goes. Late rows only add, so nothing else lowers an amount.
+quarter of an hour, and is resolved when its period ends, when a raised limit, an exception or a correction puts it
+out of reach, or when its budget goes. Late rows only add, so nothing else lowers an amount.
 Reached again after that it fires with the same id and the next revision. A crossing found in a period that
 has already ended (late rows, a backfill) fires and is resolved at once: both are on the record.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from streams.agents.batch import BudgetRows
 from streams.agents.budget_texts import budget_alert
 from streams.agents.crossing_times import OpenQuarters
 from streams.agents.crossings import Crossing, CrossingKey, Crossings
-from streams.agents.sums import windows
+from streams.agents.exceptions.grants import Effective
 from streams.agents.totals import FIRED, Plan, Totals, used
 from streams.agents.watermarks import Moment
 
@@ -48,6 +50,13 @@ class Timeline:
         return int(np.searchsorted(marks, us, "left"))
 
 
+class ReachedBy(Protocol):
+    """What the history says of a period: see `base.reached`."""
+
+    def by(self, level_units: int) -> int | None:
+        """Event time, µs, by which the level was reached; None: the history does not say."""
+
+
 class Verdicts:
     """The state machine of every home budget's levels."""
 
@@ -59,14 +68,21 @@ class Verdicts:
         self._fired_in: dict[CrossingKey, int] = {}
 
     def judge_rows(
-        self, keys: np.ndarray, rows: BudgetRows, plan: Plan, timeline: Timeline, now_us: int
+        self,
+        keys: np.ndarray,
+        rows: BudgetRows,
+        plan: Plan,
+        effective: Callable[[Budget, int], Effective],
+        timeline: Timeline,
+        now_us: int,
     ) -> list[Alert]:
-        """Levels newly reached in `keys`, which have just been folded from `rows`."""
+        """Levels newly reached in `keys`, which have just been folded from `rows`. `effective`: by budget and key."""
         self._fired_in.clear()
         alerts: list[Alert] = []
         for key in self._totals.candidates(keys, plan).tolist():
-            budget = plan.by_number[key >> 32]
-            sums = self._totals.table.get(np.array([key], dtype=np.uint64))
+            judged = effective(plan.by_number[key >> 32], key)
+            budget = judged.budget
+            sums = self._totals.row(key)[None, :]
             after, fired = int(used(budget.unit, sums)[0]), int(sums[0, FIRED])
             own = rows.of(key)
             running = (
@@ -77,36 +93,78 @@ class Verdicts:
                     at = np.flatnonzero(running >= budget.level_units(level))
                     if len(at):
                         row, observed = own.start + int(at[0]), int(running[at[0]])
-                        alerts.append(self._fire(key, budget, level, row, observed, rows, timeline, now_us))
+                        alerts.append(self._fire(key, judged, level, row, observed, rows, timeline, now_us))
                     else:
-                        # A changed limit or a correction made it hold, not a row of this batch.
-                        alerts.append(self._fire_now(key, budget, level, after, timeline, now_us))
+                        # A correction made it hold, not a row of this batch.
+                        alerts.append(self._fire_now(key, judged, level, after, timeline, now_us))
         return alerts
 
-    def judge_change(self, budget: Budget, key: int, timeline: Timeline, now_us: int) -> list[Alert]:
-        """One period whose budget or total was changed: levels that hold no longer, hold now, or stand otherwise."""
-        sums = self._totals.table.get(np.array([key], dtype=np.uint64))
+    def judge_change(
+        self, judged: Effective, key: int, timeline: Timeline, now_us: int, turned_us: int | None = None
+    ) -> list[Alert]:
+        """One period whose budget or total was changed: levels that hold no longer, hold now, or stand otherwise.
+
+        `turned_us`: the moment of event time that made the change, such as an exception's end.
+        """
+        budget = judged.budget
+        sums = self._totals.row(key)[None, :]
         amount, fired = int(used(budget.unit, sums)[0]), int(sums[0, FIRED])
-        start_us = int(windows(np.array([key], dtype=np.uint64))[0]) * MINUTE_US
+        start_us = (key & 0xFFFF_FFFF) * MINUTE_US
         alerts: list[Alert] = []
         for number, level in enumerate(LEVELS):
             holds = amount >= budget.level_units(level)
             if holds and not fired >> number & 1:
-                alerts.append(self._fire_now(key, budget, level, amount, timeline, now_us))
+                alerts.append(self._fire_now(key, judged, level, amount, timeline, now_us, turned_us))
             crossing = self.crossings.all.get(CrossingKey(budget.id, start_us, level))
             if crossing is None or not fired >> number & 1:
                 continue
+            moved = _standing(crossing.budget, level) != _standing(budget, level)
             if not holds:
                 self._totals.set_fired(key, number, False)
                 if crossing.state == "firing":
-                    told = replace(crossing, budget=budget, observed=amount)
-                    moved = _standing(crossing.budget, level) != _standing(budget, level)
-                    alerts.append(self._resolve(told, "limit" if moved else "correction", now_us))
-            elif crossing.state == "firing" and _standing(crossing.budget, level) != _standing(budget, level):
-                crossing = replace(crossing, budget=budget, observed=amount, revision=crossing.revision + 1)
+                    told = replace(crossing, budget=budget, extra=judged.extra, observed=amount)
+                    by_exception = amount >= judged.document.level_units(level)
+                    reason = "correction" if not moved else "exception" if by_exception else "limit"
+                    alerts.append(self._resolve(told, reason, now_us))
+            elif crossing.state == "firing" and moved:
+                reason_of = "extra" if judged.extra != crossing.extra else None
+                crossing = replace(
+                    crossing, budget=budget, extra=judged.extra, observed=amount, revision=crossing.revision + 1
+                )
                 self.crossings.put(crossing)
-                alerts.append(budget_alert(crossing, "updated", None, now_us))
+                alerts.append(budget_alert(crossing, "updated", reason_of, now_us))
         return alerts
+
+    def judge_base(
+        self, judged: Effective, key: int, reached: ReachedBy, timeline: Timeline, now_us: int
+    ) -> list[Alert]:
+        """As `judge_change`, of a period that the history has made whole: a level is dated by when it was reached, and
+        is history only when the newest event is.
+        """
+        alerts: list[Alert] = []
+        for alert in self.judge_change(judged, key, timeline, now_us):
+            told = alert
+            if alert.state == "firing" and alert.level is not None:
+                occurred_us = reached.by(judged.budget.level_units(alert.level))
+                if occurred_us is not None:
+                    fired = self.crossings.all[
+                        CrossingKey(judged.budget.id, (key & 0xFFFF_FFFF) * MINUTE_US, alert.level)
+                    ]
+                    start_us, end_us = fired.key.period_start_us, fired.period_end_us
+                    dated = replace(fired, occurred_us=min(max(occurred_us, start_us), end_us - 1))
+                    self.crossings.put(dated)
+                    told = budget_alert(dated, "firing", None, now_us)
+            alerts.append(told)
+        return alerts
+
+    def acknowledge(self, key: CrossingKey, by: str, now_us: int) -> list[Alert]:
+        """Somebody with the right lets the budget go on: told once of a level that holds."""
+        crossing = self.crossings.all.get(key)
+        if crossing is None or crossing.state != "firing" or crossing.acknowledged == by:
+            return []
+        crossing = replace(crossing, acknowledged=by, revision=crossing.revision + 1)
+        self.crossings.put(crossing)
+        return [budget_alert(crossing, "updated", "acknowledged", now_us)]
 
     def judge_gone(self, budget_id: str, reason: str, now_us: int) -> list[Alert]:
         """The budget was removed, or counts other events from now on."""
@@ -117,7 +175,7 @@ class Verdicts:
         return alerts
 
     def _total_key(self, crossing: Crossing) -> int:
-        return (self._totals.number(crossing.budget) << 32) | (crossing.key.period_start_us // MINUTE_US)
+        return self._totals.key(crossing.budget, crossing.key.period_start_us)
 
     def judge_dates(self, rows: BudgetRows, quarters: OpenQuarters, timeline: Timeline, now_us: int) -> list[Alert]:
         """Date the crossings that the watermark has passed; told again where the first date was in another quarter."""
@@ -125,7 +183,7 @@ class Verdicts:
         for crossing in self.crossings.undated():
             budget, level = crossing.budget, crossing.key.level
             key = self._total_key(crossing)
-            total = int(used(budget.unit, self._totals.table.get(np.array([key], dtype=np.uint64)))[0])
+            total = self._totals.amount(budget, key)
             end_minute = crossing.period_end_us // MINUTE_US
             quarter = quarters.reached(key, end_minute, budget.unit, budget.level_units(level), total, rows, timeline)
             if quarter is None:
@@ -149,7 +207,7 @@ class Verdicts:
         alerts: list[Alert] = []
         for crossing in self.crossings.ended(timeline.last.watermark_us):
             key = self._total_key(crossing)
-            total = int(used(crossing.budget.unit, self._totals.table.get(np.array([key], dtype=np.uint64)))[0])
+            total = self._totals.amount(crossing.budget, key)
             own = rows.of(key)
             ended_in = max(timeline.passed(crossing.period_end_us), self._fired_in.get(crossing.key, -1))
             later = rows.order[own] > ended_in
@@ -160,7 +218,7 @@ class Verdicts:
     def _fire(
         self,
         key: int,
-        budget: Budget,
+        judged: Effective,
         level: Level,
         at: int,
         observed: int,
@@ -170,22 +228,35 @@ class Verdicts:
     ) -> Alert:
         moment = timeline.moments[int(rows.order[at])]
         quarter_end = int(rows.minute[at]) * MINUTE_US + _QUARTER_US
-        self._fired_in[CrossingKey(budget.id, (key & 0xFFFF_FFFF) * MINUTE_US, level)] = int(rows.order[at])
+        self._fired_in[CrossingKey(judged.budget.id, (key & 0xFFFF_FFFF) * MINUTE_US, level)] = int(rows.order[at])
         seen = quarter_end if moment.max_event_us is None else moment.max_event_us
         return self._put_firing(
-            key, budget, level, min(quarter_end, seen), observed, moment.append_us, now_us, dated=False
+            key, judged, level, min(quarter_end, seen), observed, moment.append_us, now_us, dated=False
         )
 
-    def _fire_now(self, key: int, budget: Budget, level: Level, amount: int, timeline: Timeline, now_us: int) -> Alert:
-        """The level came to hold by a changed document or a correction: it is dated by the newest event."""
+    def _fire_now(
+        self,
+        key: int,
+        judged: Effective,
+        level: Level,
+        amount: int,
+        timeline: Timeline,
+        now_us: int,
+        turned_us: int | None = None,
+    ) -> Alert:
+        """The level came to hold by a changed document or a correction: it is dated by the newest event, or by the
+        moment at which the document itself says that it turns.
+        """
         moment = timeline.last
-        occurred_us = now_us if moment.max_event_us is None else moment.max_event_us
-        return self._put_firing(key, budget, level, occurred_us, amount, moment.append_us, now_us, dated=True)
+        occurred_us = turned_us
+        if occurred_us is None:
+            occurred_us = now_us if moment.max_event_us is None else moment.max_event_us
+        return self._put_firing(key, judged, level, occurred_us, amount, moment.append_us, now_us, dated=True)
 
     def _put_firing(
         self,
         key: int,
-        budget: Budget,
+        judged: Effective,
         level: Level,
         occurred_us: int,
         observed: int,
@@ -194,6 +265,7 @@ class Verdicts:
         *,
         dated: bool,
     ) -> Alert:
+        budget = judged.budget
         start_us = (key & 0xFFFF_FFFF) * MINUTE_US
         period = running_period(budget, start_us)
         occurred_us = min(max(occurred_us, start_us), period.end_us - 1)
@@ -209,6 +281,8 @@ class Verdicts:
             historical=(now_us if append_us is None else append_us) - occurred_us > self._historical_after_us,
             budget=budget,
             dated=dated,
+            extra=judged.extra,
+            acknowledged=None if before is None else before.acknowledged,
         )
         self._totals.set_fired(key, LEVELS.index(level), True)
         self.crossings.put(crossing)

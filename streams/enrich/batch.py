@@ -67,6 +67,15 @@ class PartitionResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Conflicts:
+    """How many events made a claim that lost against the documents, by what they claimed."""
+
+    team: int = 0
+    use_case: int = 0
+    stage: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BatchResult:
     """Everything that one batch has to write; nothing of it has been remembered yet."""
 
@@ -75,6 +84,6 @@ class BatchResult:
     sources: SourceRows
     control: int
     unpriced: int = 0
-    conflicts: int = 0
+    conflicts: Conflicts = Conflicts()
     unknown_fields: int = 0
     unkeyed: int = 0

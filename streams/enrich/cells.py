@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from schemas.tallies import CELL_DIMENSIONS, MEASURES
-from streams.enrich.columns import Ints, ints, whole
+from schemas.tallies import CELL_DIMENSIONS
+from streams.enrich.columns import Ints
+from streams.enrich.facts import Facts
 from streams.enrich.groups import Names, keys_of, sum_groups
-
-_MINUTE_US = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +24,10 @@ class Cells:
     sums: Ints
 
 
-def cells_of(enriched: pa.Table) -> Cells:
-    """Sum the rows of an ENRICHED table."""
-    partition = ints(enriched, "src_partition")
-    minute = ints(enriched, "occurred_at") // _MINUTE_US
-    names = {name: Names.of(enriched.column(name)) for name in CELL_DIMENSIONS}
-    keys = keys_of([partition, *(one.codes for one in names.values()), minute], enriched.num_rows)
-    rows, sums = sum_groups(keys, np.stack([_measure(enriched, name) for name in MEASURES]))
-    return Cells(partition[rows], {name: one.take(rows) for name, one in names.items()}, minute[rows], sums)
-
-
-def _measure(enriched: pa.Table, name: str) -> Ints:
-    """What each row adds to one of MEASURES; a null adds nothing."""
-    if name == "calls":
-        return np.ones(enriched.num_rows, np.int64)
-    if name == "errors":
-        return _counts(pc.equal(enriched.column("status"), "error"))
-    if name == "unpriced":
-        return _counts(pc.is_null(enriched.column("cost_nanousd")))
-    if name == "late":
-        return _counts(enriched.column("late"))
-    return ints(enriched, name)
-
-
-def _counts(truths: pa.ChunkedArray) -> Ints:
-    return whole(truths).to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
+def cells_of(facts: Facts) -> Cells:
+    """Sum the rows."""
+    names = {name: facts.names(name) for name in CELL_DIMENSIONS}
+    keys = keys_of([facts.partition, *(one.codes for one in names.values()), facts.minute], len(facts.minute))
+    rows, sums = sum_groups(keys, facts.sums)
+    taken = {name: one.take(rows) for name, one in names.items()}
+    return Cells(facts.partition[rows], taken, facts.minute[rows], sums)

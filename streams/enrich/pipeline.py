@@ -1,8 +1,9 @@
 """In: a batch of raw messages. Out: enriched blocks, tallies, rejections, fingerprints and ledger rows. Pure: no
 effects.
 
-The order is the data path's: decode → validate → dedupe → attribute → pseudonymise → price → mark late → tally. The
-same batch under the same rules and partition states gives the same result, which is what makes a repeat harmless.
+The order is the data path's: decode → validate → dedupe → attribute → pseudonymise → price → mark late → judge by
+policies → tally. The same batch under the same rules and partition states gives the same result, which is what makes a
+repeat harmless.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from schemas.prices.columns import CallColumns
 from schemas.prices.pricing import price
 from schemas.rejections import Rejection, pack_raw
 from schemas.usage import TIMESTAMP
-from streams.enrich.batch import BatchResult, PartitionResult, PartitionState, SourceBatch
+from streams.enrich.batch import BatchResult, Conflicts, PartitionResult, PartitionState, SourceBatch
 from streams.enrich.columns import ints, whole
 from streams.enrich.config import EnrichConfig
 from streams.enrich.dedupe import ACCEPTED, CONFLICT, DUPLICATE, Fingerprints, Verdicts, fingerprints
@@ -73,6 +74,9 @@ class Pipeline:
         table = rows.table if len(accepted) == rows.table.num_rows else rows.table.take(pa.array(accepted))
         late, greatest = self._late(rows, accepted, table, states)
         enriched, conflicts = self._enrich(table, rows, accepted, late, rules)
+        judged = rules.policies.judge(enriched)
+        if judged is not None:
+            enriched = judged.on(enriched)
         rejections = self._rejections(batch, decoded, rows, refusals)
         passed = (verdicts == ACCEPTED) | (verdicts == DUPLICATE)
         sources = source_rows(rows.partition, rows.table.column("source"), rows.append_us, passed, rejections)
@@ -90,11 +94,11 @@ class Pipeline:
         unpriced = enriched.column("cost_nanousd").null_count
         return BatchResult(
             tuple(partitions),
-            self._tallies.tally(enriched, rules.budgets, sources),
+            self._tallies.tally(enriched, rules.budgets, sources, judged),
             sources,
             rules.position,
             unpriced,
-            int(conflicts.sum()),
+            conflicts,
             decoded.unknown_fields,
             _events_in(decoded, batch.unkeyed),
         )
@@ -139,13 +143,14 @@ class Pipeline:
         accepted: npt.NDArray[np.intp],
         late: npt.NDArray[np.bool_],
         rules: Rules,
-    ) -> tuple[pa.Table, npt.NDArray[np.bool_]]:
-        """Accepted rows as ENRICHED columns, and which claims lost."""
+    ) -> tuple[pa.Table, Conflicts]:
+        """Accepted rows as ENRICHED columns, and how many claims lost."""
         column = {name: whole(table.column(name)) for name in table.column_names}
         user_hash = self._pseudonyms.of(column["user_id"])
         attributed = rules.directory.attribute(
             ints(table, "occurred_at"), column["team_id"], column["credential_id"], user_hash, column["source"]
         )
+        purpose = rules.use_cases.judge(column["use_case"], column["stage"], column["data_class"], attributed)
         priced = price(rules.card, CallColumns.from_usage(table)).record_batch()
         column |= {name: priced.column(name) for name in priced.schema.names}
         column |= {
@@ -162,13 +167,21 @@ class Pipeline:
             "cost_center": attributed.cost_center,
             "model_class": rules.classes.of(column["model"]),
             "late": pa.array(late),
+            "role": attributed.role,
+            "use_case": purpose.use_case,
+            "stage": purpose.stage,
+            "criticality": purpose.criticality,
+            "data_class": purpose.data_class,
+            "claimed_use_case": purpose.claimed_use_case,
+            "claimed_stage": purpose.claimed_stage,
         }
         column |= {field.name: pa.nulls(len(accepted), field.type) for field in ENRICHED if field.name not in column}
         arrays = [
             column[field.name] if column[field.name].type == field.type else column[field.name].cast(field.type)
             for field in ENRICHED
         ]
-        return pa.Table.from_arrays(arrays, schema=ENRICHED), attributed.conflict
+        conflicts = Conflicts(int(attributed.conflict.sum()), purpose.use_case_conflicts, purpose.stage_conflicts)
+        return pa.Table.from_arrays(arrays, schema=ENRICHED), conflicts
 
     def _rejections(self, batch: SourceBatch, decoded: Decoded, rows: _Rows, refusals: Refusals) -> list[Rejection]:
         failures = list(decoded.failures)

@@ -9,6 +9,8 @@ from schemas.prices.card import Provisional, RateCard
 from streams.enrich.attribute import DirectoryIndex
 from streams.enrich.budget_rows import BudgetIndex
 from streams.enrich.model_classes import ModelClasses
+from streams.enrich.policy.columns import PolicyIndex
+from streams.enrich.use_cases import UseCaseIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,8 @@ class Rules:
 
     position: int
     directory: DirectoryIndex
+    use_cases: UseCaseIndex
+    policies: PolicyIndex
     classes: ModelClasses
     card: RateCard
     budgets: BudgetIndex
@@ -37,9 +41,12 @@ class RulesCompiler:
             card = self._last[1].card
         else:
             card = RateCard.compile(snapshot.prices, self._provisional)
+        directory = DirectoryIndex(snapshot)
         rules = Rules(
             snapshot.position,
-            DirectoryIndex(snapshot),
+            directory,
+            UseCaseIndex(snapshot, directory),
+            PolicyIndex(snapshot),
             ModelClasses(snapshot.models.values()),
             card,
             BudgetIndex(snapshot.budgets.values()),

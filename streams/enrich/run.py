@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -244,7 +245,8 @@ class Enricher:
             for rejection in done.rejections:
                 self._metrics.rejected.labels(rejection.code).inc()
         self._metrics.unpriced.inc(result.unpriced)
-        self._metrics.conflicts.inc(result.conflicts)
+        for claim, lost in asdict(result.conflicts).items():
+            self._metrics.conflicts.labels(claim).inc(lost)
         self._metrics.unkeyed.inc(result.unkeyed)
         self._gauge()
 

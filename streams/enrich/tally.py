@@ -14,7 +14,10 @@ from schemas.tallies import MEASURES, TALLIES, home_partition
 from streams.enrich.budget_rows import BudgetIndex, BudgetRows
 from streams.enrich.cells import Cells, cells_of
 from streams.enrich.columns import Ints
+from streams.enrich.facts import facts_of
 from streams.enrich.groups import Index, Names
+from streams.enrich.policy.columns import Judged
+from streams.enrich.policy.rows import PolicyRows, policy_rows
 from streams.enrich.source_rows import SourceRows
 
 #: (input partition, tally partition) -> its rows.
@@ -28,12 +31,15 @@ class TallyMaker:
         self._partitions = tally_partitions
         self._homes: dict[str, int] = {}
 
-    def tally(self, enriched: pa.Table, budgets: BudgetIndex, sources: SourceRows) -> Tallies:
+    def tally(
+        self, enriched: pa.Table, budgets: BudgetIndex, sources: SourceRows, judged: Judged | None = None
+    ) -> Tallies:
         """All tally rows of a batch; pairs of partitions without rows are left out."""
         if enriched.num_rows + len(sources) == 0:
             return {}
-        cells = cells_of(enriched)
-        rows = budgets.rows(cells)
+        facts = facts_of(enriched)
+        cells = cells_of(facts)
+        rows = budgets.rows(cells, facts)
         teams = cells.names["team_id"]
         homes = np.concatenate(
             [
@@ -44,7 +50,18 @@ class TallyMaker:
         )
         partition = np.concatenate([cells.partition, rows.partition, sources.partition])
         order = np.lexsort((homes, partition))
-        return dict(_split(_record_batch(cells, rows, budgets, sources, order), partition[order], homes[order]))
+        tallies = dict(_split(_record_batch(cells, rows, budgets, sources, order), partition[order], homes[order]))
+        return tallies if judged is None else self._with_policies(tallies, policy_rows(facts, judged))
+
+    def _with_policies(self, tallies: Tallies, policies: PolicyRows) -> Tallies:
+        """Policy rows stand behind the others, at the homes of their rules."""
+        homes = np.array([self._home(f"policy/{rule}") for rule in policies.rules], np.int64)
+        order = np.lexsort((homes, policies.partition))
+        (batch,) = policies.table.take(pa.array(order)).combine_chunks().to_batches()
+        for where, rows in _split(batch, policies.partition[order], homes[order]):
+            known = tallies.get(where)
+            tallies[where] = rows if known is None else pa.concat_batches([known, rows])
+        return tallies
 
     def _homes_of(self, kind: str, names: Sequence[str | None], places: Ints | Index) -> Ints:
         """The home of each row, whose name is `names[place]`; only names that occur are looked up."""

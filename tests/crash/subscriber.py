@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 
 from runtime.connection import KafkaConnection
+from schemas.status import GOVERNANCE
 from schemas.topics import Topics
 from tests.crash.oracle import Told
 
@@ -67,6 +68,8 @@ class Subscriber:
 
     def _note(self, key: bytes, value: bytes | None) -> None:
         budget, _, start = key.decode().partition("|")
+        if budget == GOVERNANCE:
+            return
         place = (budget, _us(start))
         if value is None:
             self.used.pop(place, None)

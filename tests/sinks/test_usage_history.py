@@ -75,8 +75,14 @@ def test_a_budget_sums_what_its_scope_matches_by_quarter(database: Database) -> 
             "tokens": 16,
             "cost_nanousd": 10,
             "provisional_nanousd": 0,
+            "output_tokens": 2,
         }
     ]
+    everywhere = history.budget_sums(
+        {"stage": ("production", "exploratory"), "team_id": ("payments",)}, 0, {0: 2, 1: 9}
+    )
+    assert everywhere["calls"].to_pylist() == [4]
+    assert history.budget_sums({"workflow": ("night",)}, 0, {0: 2, 1: 9}).num_rows == 0
 
 
 def take_back(database: Database, partition: int, offset: int) -> None:

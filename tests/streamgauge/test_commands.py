@@ -290,7 +290,7 @@ def test_budgets_are_shown_fullest_first_and_fit_a_terminal(run: CliRunner, topi
     assert "130%" in text
     assert "$130 " in text
     assert "$10.00" in text
-    assert "waits: unknown, because its base is not there yet" in text
+    assert "  unknown, because its base is not there yet" in text
     assert max(len(line) for line in text.splitlines()) <= 100
 
 
@@ -367,7 +367,7 @@ def test_apply_says_when_a_new_budget_counts(run: CliRunner, topics: Topics, tmp
     file = tmp_path / "b.yaml"
     budget = "kind: budget\nid: b\nlimit: 5\nperiod: month\n"
     file.write_text(budget, encoding="utf-8")
-    assert "`unknown` until its next period" in run.invoke(app, ["apply", str(file)]).stdout
+    assert "until ClickHouse has been asked for it, it is `unknown`" in run.invoke(app, ["apply", str(file)]).stdout
     file.write_text(budget.replace("5", "6"), encoding="utf-8")
     assert "unknown" not in run.invoke(app, ["apply", str(file)]).stdout, "another limit changes nothing about the past"
 

@@ -18,13 +18,14 @@ from schemas.control.budgets import Budget, Scope
 from schemas.control.snapshot import ControlSnapshot
 from schemas.prices.card import Provisional
 from schemas.prices.overrides import OverrideRates, PriceOverride
-from schemas.tallies import CELL_DIMENSIONS, TALLIES
+from schemas.tallies import TALLIES
 from sinks.config import ClickHouseTarget
 from sinks.corrections.adjustments import Wanted, stretches
 from sinks.database import Database
 from streamgauge.adjusting import AdjustmentWriter, Fenced, NotWritten, tallies_of, wait_until_written
 from streamgauge.adjusting.deltas import Booking
 from streamgauge.adjusting.reprice import Report, Reprice
+from streamgauge.adjusting.tallies import SELECTABLE
 from streamgauge.embedded.clickhouse import EmbeddedClickHouse
 from tests.sinks.running import SinkHouse
 from tests.support.blocks import enriched_table, us
@@ -231,7 +232,7 @@ def test_stretches_hold_at_most_so_many_events(calls: Calls) -> None:
 
 def test_tallies_are_those_of_enrich() -> None:
     noon = us(2026, 3, 10)
-    columns = {name: pa.array(["a" if name == "team_id" else None] * 3, pa.utf8()) for name in CELL_DIMENSIONS}
+    columns = {name: pa.array(["a" if name == "team_id" else None] * 3, pa.utf8()) for name in SELECTABLE}
     columns |= {
         "booked_at": pa.array([noon, noon + 1, noon + 20 * 60_000_000]),
         "cost_nanousd": pa.array([5, 6, 7]),

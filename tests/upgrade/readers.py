@@ -95,7 +95,8 @@ def alerts(messages: list[Message]) -> Any:
 
 
 def statuses(messages: list[Message]) -> Any:
-    return [_known(BudgetStatus.model_validate_json(one.value or b"").model_dump(mode="json")) for one in messages]
+    budgets = [one for one in messages if not (one.key or b"").startswith(b"(governance)|")]
+    return [_known(BudgetStatus.model_validate_json(one.value or b"").model_dump(mode="json")) for one in budgets]
 
 
 def control(messages: list[Message]) -> Any:

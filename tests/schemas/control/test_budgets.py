@@ -167,6 +167,12 @@ def test_rules_of_this_version_are_those_of_the_last() -> None:
 def test_a_scope_in_columns_and_in_words() -> None:
     scope = Scope(team="search", project="ranking", model_class="frontier")
     assert scope.selectors() == {"team_id": ("search",), "project_id": ("ranking",), "model_class": ("frontier",)}
-    assert scope.text() == "team search, project ranking, model_class frontier"
+    assert scope.text() == "team search, project ranking, model class frontier"
+    personal = Scope(team="search", user="5e884898da28", stage="production")
+    assert personal.selectors()["user_hash"] == ("5e884898da28",)
+    assert personal.text() == "team search, stage production, one person"
+    below = Scope(department="product", within=("product", "search", "ads"))
+    assert below.selectors() == {"department": ("product", "search", "ads")}
+    assert below.text() == "department product"
     assert Scope().selectors() == {}
     assert Scope().text() == "platform"

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from schemas.control.exceptions import ExceptionGrant
 from schemas.control.records import EVALUATED_KINDS, ControlRecord, dump_record, parse_record, record_key
 from tests.schemas.control.sentences import accepted
 
@@ -34,18 +35,48 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "policy/no-frontier": {
         "kind": "policy",
         "id": "no-frontier",
-        "verdict": "forbidden",
+        "when": {"data_class": ["secret"], "stage": ["production"]},
+        "forbid": {"models": ["gpt-5*"]},
         "owner": "Ada",
         "reason": "cost",
     },
     "exception/launch": {
         "kind": "exception",
         "id": "launch",
+        "budget": "search-month",
+        "extra": "200",
         "justification": "launch week",
         "expected_impact": "more calls",
-        "requested_by": "Ada",
+        "evidence": [{"kind": "ticket", "reference": "OPS-7"}],
+        "requested_by": "ada",
+        "requested_at": "2025-12-20",
+        "decision": {"verdict": "approved", "by": "bo", "at": "2025-12-21", "via": "review"},
         **MOMENTS,
     },
+    "exception_rule/small": {
+        "kind": "exception_rule",
+        "id": "small",
+        "verdict": "approve",
+        "extra_share_at_most": "0.2",
+        "days_at_most": 14,
+        "evidence": ["ticket"],
+        "owner": "Ada",
+        "reason": "small extras are cheaper than meetings",
+    },
+    "acknowledgement/search-month": {
+        "kind": "acknowledgement",
+        "id": "search-month",
+        "period_start": "2026-01-01",
+        "decision": {
+            "verdict": "acknowledged",
+            "by": "ada",
+            "at": "2026-01-20",
+            "via": "signature",
+            "signature": "c2ln",
+        },
+    },
+    "department/product": {"kind": "department", "id": "product", "parent": "company", "owner": "Ada"},
+    "principal/ada": {"kind": "principal", "id": "ada", "rights": ["manager"], "teams": ["search"]},
     "activity/load-test": {
         "kind": "activity",
         "id": "load-test",
@@ -56,6 +87,65 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "ends_at": "2026-01-02",
     },
 }
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "sentence"),
+    [
+        ("exception/launch", {"permits": {"scope": {}, "models": ["gpt-5"]}}, "about a budget or about permits"),
+        ("exception/launch", {"budget": None, "extra": None}, "about a budget or about permits"),
+        ("exception/launch", {"extra": None}, "budget and extra belong together"),
+        ("exception/launch", {"extra": "0"}, "greater than 0"),
+        ("exception/launch", {"valid_to": "2026-01-01"}, "is not after valid_from"),
+        (
+            "exception/launch",
+            {"decision": {"verdict": "acknowledged", "by": "bo", "at": "2026-01-01", "via": "review"}},
+            "approved, denied or revoked",
+        ),
+        (
+            "exception/launch",
+            {"budget": None, "extra": None, "permits": {"scope": {"team": "search"}}},
+            "a permission names models or providers",
+        ),
+        (
+            "exception/launch",
+            {"budget": None, "extra": None, "permits": {"scope": {"user": "ada"}, "models": ["gpt-5"]}},
+            "name their team or role",
+        ),
+        ("policy/no-frontier", {"forbid": None}, "a policy says something"),
+        ("principal/ada", {"rights": []}, "at least 1 item"),
+        ("budget/search-month", {"starts_at": "2026-01-01"}, "belong to period span, not to period month"),
+        ("budget/search-month", {"period": "span", "starts_at": "2026-01-01"}, "needs starts_at and ends_at"),
+        (
+            "budget/search-month",
+            {"period": "span", "starts_at": "2026-02-01", "ends_at": "2026-01-01"},
+            "is not after starts_at",
+        ),
+        (
+            "budget/search-month",
+            {"period": "span", "starts_at": "2026-01-01T00:07:00Z", "ends_at": "2026-02-01"},
+            "full quarter of an hour",
+        ),
+    ],
+    ids=str,
+)
+def test_what_contradicts_itself_is_refused(key: str, changes: dict[str, Any], sentence: str) -> None:
+    given = {name: value for name, value in (SAMPLES[key] | changes).items() if value is not None}
+    with pytest.raises(ValidationError, match=sentence):
+        accepted(given)
+
+
+def test_a_decision_is_signed_with_all_that_it_is_about() -> None:
+    grant = accepted(SAMPLES["exception/launch"])
+    assert isinstance(grant, ExceptionGrant)
+    assert grant.decision is not None
+    signed = grant.decision.signed_bytes(grant)
+    other = accepted(SAMPLES["exception/launch"] | {"extra": "2000"})
+    assert isinstance(other, ExceptionGrant)
+    assert grant.decision.signed_bytes(other) != signed
+    assert grant.decision.model_copy(update={"verdict": "denied"}).signed_bytes(grant) != signed
+    assert grant.decision.model_copy(update={"signature": "c2ln"}).signed_bytes(grant) == signed
+    assert grant.decision.signed_bytes(grant.model_copy(update={"decision": None})) == signed
 
 
 def test_every_kind_has_a_sample() -> None:

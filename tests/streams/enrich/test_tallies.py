@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from schemas.control.base import moment_us, us_moment
 from schemas.control.budgets import Budget, Period, Scope
 from schemas.tallies import CELL_DIMENSIONS, MEASURES, TALLIES, home_partition
-from streams.enrich.budget_rows import BudgetIndex
+from streams.enrich.budget_rows import BudgetIndex, BudgetRows
 from streams.enrich.cells import cells_of
+from streams.enrich.facts import facts_of
 from streams.enrich.source_rows import source_rows
 from streams.enrich.tally import TallyMaker
 from tests.support.blocks import enriched_table
@@ -74,6 +75,11 @@ def table_of(rows: list[dict[str, Any]]) -> pa.Table:
     columns: dict[str, Any] = {name: [row[name] for row in rows] for name in (rows[0] if rows else ()) if name != "at"}
     columns["occurred_at"] = [base + row["at"] * 1_000_000 for row in rows]
     return enriched_table(len(rows), **columns)
+
+
+def budget_rows(index: BudgetIndex, table: pa.Table) -> BudgetRows:
+    facts = facts_of(table)
+    return index.rows(cells_of(facts), facts)
 
 
 def period_start(one: Budget, us: int) -> int:
@@ -157,7 +163,7 @@ def test_periods_on_days_when_clocks_change(zone: str, day: datetime, period: Pe
     start = moment_us(datetime.combine(day - timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC))
     times = [start + quarter * 900_000_000 for quarter in range(3 * 96)]
     table = enriched_table(len(times), occurred_at=times)
-    rows = BudgetIndex([one]).rows(cells_of(table))
+    rows = budget_rows(BudgetIndex([one]), table)
     assert rows.sums[CALLS].sum() == len(times)
     assert set(zip(rows.minute.tolist(), rows.period_start.tolist(), strict=True)) == {
         (us // 60_000_000, period_start(one, us)) for us in times
@@ -166,7 +172,7 @@ def test_periods_on_days_when_clocks_change(zone: str, day: datetime, period: Pe
 
 def test_a_budget_without_selectors_counts_every_team_of_the_platform() -> None:
     table = enriched_table(4, team_id=["a", "b", "c", "unattributed"], cost_nanousd=[1, 2, 4, None])
-    rows = BudgetIndex([budget(0), budget(1)]).rows(cells_of(table))
+    rows = budget_rows(BudgetIndex([budget(0), budget(1)]), table)
     assert rows.sums[CALLS].tolist() == [4, 4]
     assert rows.sums[MEASURES.index("cost_nanousd")].tolist() == [7, 7]
     assert rows.sums[MEASURES.index("unpriced")].tolist() == [1, 1]
@@ -174,5 +180,5 @@ def test_a_budget_without_selectors_counts_every_team_of_the_platform() -> None:
 
 def test_no_rows_no_tallies() -> None:
     assert TallyMaker(4).tally(enriched_table(0), BudgetIndex(BUDGETS), NOBODY) == {}
-    rows = BudgetIndex(()).rows(cells_of(enriched_table(2, occurred_at=[NOON_US, NOON_US])))
+    rows = budget_rows(BudgetIndex(()), enriched_table(2, occurred_at=[NOON_US, NOON_US]))
     assert rows.sums.shape == (len(MEASURES), 0)

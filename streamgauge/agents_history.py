@@ -1,0 +1,170 @@
+"""In: settings. Out: what the agents ask of ClickHouse while they run: the rooms put together.
+
+An answer is given only when it is exact: when ClickHouse has everything up to the offsets of the question, and nothing
+stands in the way. Everything else is NotYet, with what is waited for and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+from runtime.clock import Clock
+from runtime.connection import KafkaConnection
+from runtime.log_identity import log_identity
+from runtime.watermarks import is_transient, log_bounds
+from schemas.adjustments import read_adjustment
+from schemas.positions import PositionError
+from schemas.topics import Topics
+from sinks.database import Database
+from sinks.errors import code_of, sentence_of, verdict
+from sinks.recovery.bases import BaseSums, Scoped
+from streams.agents.history import BaseQuestion, NotYet
+
+if TYPE_CHECKING:
+    from sinks.config import ClickHouseTarget
+
+_READ_S: Final = 20.0
+#: Messages looked at from the end first; a transaction ends with event messages, so one is there as a rule.
+_TAIL: Final = 8
+#: ClickHouse's code for a table that is not there: the sink has not made it yet.
+_NO_TABLE: Final = (60, 81)
+#: Gaps that are named one by one.
+_NAMED: Final = 3
+
+
+class AgentsHistory:
+    """Honours `streams.agents.history.BaseHistory`. Connects at the first question. Not thread-safe."""
+
+    def __init__(self, target: ClickHouseTarget, connection: KafkaConnection, topics: Topics, clock: Clock) -> None:
+        self._target, self._connection, self._topics, self._clock = target, connection, topics, clock
+        self._database: Database | None = None
+        self._log: str | None = None
+        #: By offset of usage.adjustments: id and offset of the last event message before it, None: there is none.
+        self._last: tuple[int, tuple[str, int] | None] | None = None
+
+    def bases(self, question: BaseQuestion) -> list[pa.Table]:
+        """1 ClickHouse has all rows; 2 all new prices; 3 nothing was dropped or refused; 4 no resend is open; 5 sum."""
+        try:
+            return self._asked(question)
+        except (ClickHouseError, OSError) as error:
+            self.close()
+            if code_of(error) in _NO_TABLE:
+                raise NotYet("ClickHouse has no tables yet: start `streamgauge sink`") from error
+            if verdict(error) == "transient":
+                raise NotYet(f"ClickHouse does not answer ({sentence_of(error)[:200]})") from error
+            raise NotYet(f"ClickHouse refuses the question ({sentence_of(error)[:200]})", renew=True) from error
+        except KafkaException as error:
+            raise NotYet(f"Kafka does not answer ({error.args[0].str()})") from error
+
+    def _asked(self, question: BaseQuestion) -> list[pa.Table]:
+        if self._log is None:
+            self._log = log_identity(self._connection, self._topics.events)
+        if self._database is None:
+            self._database = Database.open(self._target)
+        sums = BaseSums(self._database, self._log, self._clock)
+        self._require_rows(sums, question)  # 1
+        self._require_adjustments(sums, question.adjusted)  # 2
+        self._require_whole(sums, question)  # 3
+        self._require_even(sums, question)  # 4
+        scoped = [Scoped(one.selectors, one.first_minute) for one in question.wanted]
+        return sums.sums(scoped, question.before, question.adjusted)  # 5
+
+    def _require_rows(self, sums: BaseSums, question: BaseQuestion) -> None:
+        short = []
+        for partition, offset in sorted(question.before.items()):
+            reached = sums.reaches(partition) if offset else 0
+            if reached < offset:
+                short.append(f"partition {partition} to offset {reached} of {offset}")
+        if short:
+            raise NotYet(f"ClickHouse has {_listed(short)}; waiting for the sink")
+
+    def _require_adjustments(self, sums: BaseSums, adjusted: int) -> None:
+        if adjusted <= 0:
+            return
+        if self._last is None or self._last[0] != adjusted:
+            self._last = (adjusted, _last_before(self._connection, self._topics.adjustments, adjusted))
+        last = self._last[1]
+        if last is not None and not sums.is_written(*last):
+            raise NotYet(f"ClickHouse has not got adjustment {last[0]} yet; waiting for the sink")
+
+    def _require_whole(self, sums: BaseSums, question: BaseQuestion) -> None:
+        first_minute = min(one.first_minute for one in question.wanted)
+        spans = sums.ledger(question.before, first_minute)
+        if holes := [span.hole for span in spans if span.hole is not None]:
+            raise NotYet(f"ClickHouse does not have {_listed(holes)}: run `streamgauge reconcile`", renew=True)
+        if refused := sum(span.refused for span in spans):
+            raise NotYet(
+                f"ClickHouse refused {refused:,} events of this time for their content (usage_rejected, "
+                "refused_by_clickhouse)",
+                renew=True,
+            )
+
+    def _require_even(self, sums: BaseSums, question: BaseQuestion) -> None:
+        found = sums.uneven(question.before, min(one.since for one in question.wanted), question.adjusted)
+        if found:
+            named = [f"{abs(n):,} of partition {p}, offsets {first} to {after}" for p, first, after, n in found]
+            raise NotYet(
+                f"resends are not corrected yet ({_listed(named)}): run `streamgauge reconcile --correct`", renew=True
+            )
+
+    def close(self) -> None:
+        """Give back the connection; the next question opens another."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def _listed(texts: list[str]) -> str:
+    more = len(texts) - _NAMED
+    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def _last_before(connection: KafkaConnection, topic: str, end: int) -> tuple[str, int] | None:
+    """Id and offset of the last message of form `events` before offset `end`; None where there is none."""
+    # log_level: the agents' own reader of this topic says it when Kafka is away.
+    group = f"{connection.client_id}.adjustments.unused"
+    consumer = Consumer(
+        connection.consumer(group, isolation_level="read_committed", enable_partition_eof=True, log_level=2)
+    )
+    try:
+        low, _ = log_bounds(consumer, topic, 0)
+        back = _TAIL
+        while True:
+            start = max(low, end - back)
+            found = _last_events(consumer, topic, start, end)
+            if found is not None or start <= low:
+                return found
+            back *= 8
+    finally:
+        consumer.close()
+
+
+def _last_events(consumer: Consumer, topic: str, start: int, end: int) -> tuple[str, int] | None:
+    """NotYet when Kafka does not give them in time."""
+    consumer.assign([TopicPartition(topic, 0, start)])
+    found: tuple[str, int] | None = None
+    waited = 0.0
+    while waited < _READ_S:
+        messages = consumer.consume(1_000, 0.1)
+        for message in messages:
+            error, offset = message.error(), message.offset() or 0
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                return found
+            if error is not None and not is_transient(error):
+                raise KafkaException(error)
+            if error is None and offset >= end:
+                return found
+            if error is None:
+                try:
+                    part = read_adjustment(message.headers())
+                except PositionError:
+                    # A foreigner's message is no adjustment; shards pass over it as well, and say so.
+                    continue
+                if part.form == "events":
+                    found = (part.adjustment_id, offset)
+        waited = 0.0 if messages else waited + 0.1
+    raise NotYet(f"Kafka has not given {topic} from offset {start} to {end} within {_READ_S:.0f} s")

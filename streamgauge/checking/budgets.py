@@ -1,0 +1,59 @@
+"""In: the budgets in force and the attributes of one call. Out: the budgets that will count it, with their running
+periods.
+
+Budgets with the same selectors have one *shape*; a call is looked up once per shape, however many budgets there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
+
+from schemas.control.budgets import Budget
+from schemas.control.periods import BudgetPeriod, period_of
+
+
+class BudgetEntry:
+    """One budget, with its rule and its running period remembered: hashing and calendars cost more than an answer."""
+
+    __slots__ = ("_period", "budget", "rule")
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.rule = budget.rule
+        self._period: BudgetPeriod | None = None
+
+    def period(self, us: int) -> BudgetPeriod | None:
+        """The period that holds an instant; None outside of a span."""
+        known = self._period
+        if known is None or us not in known:
+            known = self._period = period_of(self.budget, us)
+        return known
+
+
+class BudgetIndex:
+    """All budgets of one snapshot. `before`: what an earlier one knew of budgets that have not changed is kept."""
+
+    def __init__(self, budgets: Iterable[Budget], before: BudgetIndex | None = None) -> None:
+        known = before.entries if before is not None else {}
+        self.entries: dict[str, BudgetEntry] = {}
+        shapes: dict[tuple[str, ...], dict[tuple[str, ...], list[BudgetEntry]]] = {}
+        for budget in budgets:
+            entry = known.get(budget.id)
+            if entry is None or entry.budget is not budget:
+                entry = BudgetEntry(budget)
+            self.entries[budget.id] = entry
+            selectors = budget.scope.selectors()
+            shape = tuple(sorted(selectors))
+            by_values = shapes.setdefault(shape, {})
+            for values in product(*(dict.fromkeys(selectors[name]) for name in shape)):
+                by_values.setdefault(values, []).append(entry)
+        self._shapes = tuple(shapes.items())
+        self.has_personal = any(entry.budget.scope.is_personal for entry in self.entries.values())
+
+    def matching(self, facts: Mapping[str, str]) -> Iterator[BudgetEntry]:
+        """Every budget that counts a call with these attributes; one that is not known matches no selector of it."""
+        for shape, by_values in self._shapes:
+            values = tuple(facts[name] for name in shape if name in facts)
+            if len(values) == len(shape):
+                yield from by_values.get(values, ())

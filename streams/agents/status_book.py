@@ -1,0 +1,136 @@
+"""In: which periods run, and what changed. Out: whose status has to be published, and which statuses are retired.
+
+The running period and the one before it stand on the topic; of a span its one period. A budget about one person stands
+on a topic of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from schemas.control.budgets import Budget
+from schemas.control.periods import BudgetPeriod
+from streams.agents.floors import is_over
+from streams.agents.statuses import retired_key, shown_period
+
+_NEVER: Final = (0, 0)
+
+
+class StatusBook:
+    """What stands on the status topics, by budget."""
+
+    def __init__(self) -> None:
+        self._current: dict[str, BudgetPeriod] = {}
+        #: Event time [from, to) in which every budget stays in its current period.
+        self._steady = _NEVER
+        #: Period starts whose status stands on the topic.
+        self._published: dict[str, list[int]] = {}
+        #: Budgets whose statuses stand on the topic of persons.
+        self._personal: set[str] = set()
+        self._due: set[tuple[str, int]] = set()
+        self._tombstones: set[tuple[bool, str]] = set()
+        #: A state may have changed without an alert: what is due should not wait.
+        self.urgent = False
+        #: Budgets whose published periods changed.
+        self.changed: set[str] = set()
+
+    def starts(self, budget_id: str) -> list[int]:
+        """Starts (µs) of the periods that stand on the topic."""
+        return self._published.get(budget_id, [])
+
+    def published(self, budget_id: str, start_us: int, *, personal: bool = False) -> None:
+        """A status of this period stands on the topic."""
+        self._published[budget_id] = sorted({*self._published.get(budget_id, []), start_us})
+        if personal:
+            self._personal.add(budget_id)
+
+    def is_personal(self, budget_id: str) -> bool:
+        return budget_id in self._personal
+
+    def unsettle(self) -> None:
+        """The documents changed: look at every budget again."""
+        self._steady = _NEVER
+
+    def forget(self, budget_id: str) -> None:
+        """The budget is gone, or counts other events: its statuses are retired."""
+        self._retire(budget_id, self._published.pop(budget_id, []))
+        self._current.pop(budget_id, None)
+        self._personal.discard(budget_id)
+        self.changed.add(budget_id)
+
+    def renew(self, budget_id: str) -> None:
+        """The document changed."""
+        self._current.pop(budget_id, None)
+        self.touch_all([budget_id])
+        self.urgent = True
+
+    def touch(self, budget_id: str, start_us: int, *, urgent: bool = False) -> None:
+        """A period's figures changed; of no interest unless its status stands on the topic."""
+        if start_us in self._published.get(budget_id, ()):
+            self._due.add((budget_id, start_us))
+            self.urgent |= urgent
+
+    def touch_all(self, budget_ids: Iterable[str]) -> None:
+        """Something changed that is told in every status of these budgets."""
+        for budget_id in budget_ids:
+            for start_us in self._published.get(budget_id, ()):
+                self.touch(budget_id, start_us, urgent=True)
+
+    def turn(self, home: Mapping[str, Budget], at_us: int) -> None:
+        """Note the periods that begin or end by then."""
+        if self._steady[0] <= at_us < self._steady[1]:
+            return
+        since, until = -(2**62), 2**62
+        for budget in home.values():
+            period, first, last = shown_period(budget, at_us)
+            since, until = max(since, first), min(until, last)
+            if budget.period == "span":
+                # One period: its status is due before, while and after it runs, and is let go of at last.
+                if is_over(budget, period.end_us, at_us):
+                    self._retire(budget.id, self._published.pop(budget.id, []))
+                    continue
+                self._due.add((budget.id, period.start_us))
+            elif self._current.get(budget.id) == period:
+                continue
+            self._current[budget.id] = period
+            self._begin(budget, period.start_us)
+        if any(budget.period == "span" for budget in home.values()):
+            # The day on which a span is let go of is looked for, not worked out.
+            until = min(until, at_us - at_us % 86_400_000_000 + 86_400_000_000)
+        self._steady = (since, until)
+
+    def _begin(self, budget: Budget, start_us: int) -> None:
+        """A period becomes the running one: the one before stays on the topic, older and later ones are retired.
+
+        A later one stands there when time was first told by the clock and the first events then came from the past.
+        """
+        published = self._published.get(budget.id, [])
+        earlier = sorted(start for start in published if start < start_us)[-1:]
+        kept = [*earlier, start_us]
+        self._retire(budget.id, [start for start in published if start not in kept])
+        if budget.scope.is_personal:
+            self._personal.add(budget.id)
+        if published != kept:
+            self._published[budget.id] = kept
+            self.changed.add(budget.id)
+        self._due.add((budget.id, start_us))
+        self.urgent = True
+
+    def _retire(self, budget_id: str, starts: list[int]) -> None:
+        for start_us in starts:
+            self._due.discard((budget_id, start_us))
+            self._tombstones.add((budget_id in self._personal, retired_key(budget_id, start_us)))
+            self.changed.add(budget_id)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._due or self._tombstones)
+
+    def take(self) -> tuple[list[tuple[bool, str]], list[tuple[str, int]]]:
+        """Keys to retire (and whether of a person), and (budget, period start) to publish; both in order."""
+        tombstones, due = sorted(self._tombstones), sorted(self._due)
+        self._tombstones.clear()
+        self._due.clear()
+        self.urgent = False
+        return tombstones, due

@@ -1,0 +1,65 @@
+"""In: enriched rows. Out: what each of them adds to sums, as arrays, beside the columns that it can be chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from schemas.tallies import MEASURES
+from streams.enrich.columns import Ints, ints, whole
+from streams.enrich.groups import Index, Names
+
+_MINUTE_US = 60_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """One entry per row. `minute` is in minutes since the epoch; `sums` is measures × rows, in the order of MEASURES;
+    `table` has the columns.
+    """
+
+    partition: Ints
+    minute: Ints
+    sums: Ints
+    table: pa.Table
+
+    def names(self, column: str) -> Names:
+        return Names.of(self.table.column(column))
+
+    def among(self, wanted: Mapping[str, pa.Array]) -> Index:
+        """The rows whose columns all have one of the texts wanted of them."""
+        chosen = np.ones(self.table.num_rows, bool)
+        for column, texts in wanted.items():
+            chosen &= pc.is_in(whole(self.table.column(column)), value_set=texts).to_numpy(zero_copy_only=False)
+        return np.flatnonzero(chosen)
+
+
+def facts_of(enriched: pa.Table) -> Facts:
+    """Of an ENRICHED table."""
+    return Facts(
+        ints(enriched, "src_partition"),
+        ints(enriched, "occurred_at") // _MINUTE_US,
+        np.stack([_measure(enriched, name) for name in MEASURES]),
+        enriched,
+    )
+
+
+def _measure(enriched: pa.Table, name: str) -> Ints:
+    """What each row adds to one of MEASURES; a null adds nothing."""
+    if name == "calls":
+        return np.ones(enriched.num_rows, np.int64)
+    if name == "errors":
+        return _counts(pc.equal(enriched.column("status"), "error"))
+    if name == "unpriced":
+        return _counts(pc.is_null(enriched.column("cost_nanousd")))
+    if name == "late":
+        return _counts(enriched.column("late"))
+    return ints(enriched, name)
+
+
+def _counts(truths: pa.ChunkedArray) -> Ints:
+    return whole(truths).to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
