@@ -59,7 +59,7 @@ def _private(text: bytes, passphrase: bytes | None) -> Ed25519PrivateKey:
         key = load_ssh_private_key(text, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise KeyUnusable(
-            f"the private key cannot be read ({_first_line(error)}): it must be an OpenSSH key with the right passphrase"
+            f"the private key cannot be read ({_first_line(error)}): it takes an OpenSSH key and its passphrase"
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyUnusable("the private key is not Ed25519: make one with `ssh-keygen -t ed25519`")

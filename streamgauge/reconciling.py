@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from confluent_kafka import KafkaException
 from pydantic import ValidationError
 
 from runtime.clock import Clock, to_datetime
@@ -36,7 +37,7 @@ from sinks.reconcile.mend import Mended, Mender
 from sinks.reconcile.run import PATIENCE_S, Judged, Reconciler
 from streamgauge.adjusting import Adjustment, AdjustmentWriter, tallies_of, wait_until_written
 from streamgauge.adjusting.tallies import SELECTABLE
-from streamgauge.tail import read_topic
+from streamgauge.tail import TopicMissing, read_topic
 
 if TYPE_CHECKING:
     from sinks.database import Database
@@ -126,11 +127,11 @@ class Reconciling:
         return pa.concat_tables(found)
 
     def _statuses(self) -> Sequence[BudgetStatus]:
-        newest: dict[bytes, bytes | None] = {
-            record.key: record.value
-            for record in read_topic(self.connection, self.topics.status)
-            if record.key is not None
-        }
+        newest = self._newest(self.topics.status)
+        try:
+            newest |= self._newest(self.topics.status_users)
+        except (TopicMissing, KafkaException) as error:
+            self.tell(f"budgets about one person are not judged: {self.topics.status_users} may not be read ({error})")
         found = []
         for key, value in newest.items():
             if value is None or key.startswith(f"{GOVERNANCE}|".encode()):
@@ -140,6 +141,9 @@ class Reconciling:
             except ValidationError as error:
                 self.tell(f"status {key.decode(errors='replace')} cannot be read: {error.errors()[0]['msg']}")
         return found
+
+    def _newest(self, topic: str) -> dict[bytes, bytes | None]:
+        return {record.key: record.value for record in read_topic(self.connection, topic) if record.key is not None}
 
 
 def adjusted_events(rows: pa.Table, log: str) -> pa.Table:

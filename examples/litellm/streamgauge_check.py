@@ -1,4 +1,4 @@
-"""In: a call that LiteLLM's proxy is about to make. Out: the call, or an error that says which budget or policy stops it.
+"""In: a call that LiteLLM's proxy is about to make. Out: the call, or an error naming the budget or policy against it.
 
 Copy it beside the proxy's config and name it there (see config.yaml). It asks `streamgauge check serve`:
 
@@ -6,9 +6,9 @@ Copy it beside the proxy's config and name it there (see config.yaml). It asks `
     STREAMGAUGE_CHECK_TOKEN     the token of its setting check.token, where it has one
     STREAMGAUGE_CHECK_TIMEOUT   seconds to wait for an answer, 0.25
 
-It fails open: without an answer in time the call goes on and the proxy's log says so. Team, person and key are those that
-the proxy authenticated; what a call tells of itself in `metadata` (use case, workflow, …) are claims, and the directory
-outvotes them.
+It fails open: without an answer in time the call goes on and the proxy's log says so. Team, person and key are those
+that the proxy authenticated; what a call tells of itself in `metadata` (use case, workflow, …) are claims, and the
+directory outvotes them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import os
 from typing import Any
 
 import aiohttp
-from fastapi import HTTPException
-from litellm.integrations.custom_logger import CustomLogger
+from fastapi import HTTPException  # type: ignore[import-not-found]
+from litellm.integrations.custom_logger import CustomLogger  # type: ignore[import-not-found]
 
 _log = logging.getLogger("streamgauge.check")
 
@@ -30,7 +30,7 @@ TIMEOUT_S = float(os.environ.get("STREAMGAUGE_CHECK_TIMEOUT", "0.25"))
 CLAIMS = ("project_id", "use_case", "workflow", "stage", "data_class", "approval")
 
 
-class StreamgaugeCheck(CustomLogger):
+class StreamgaugeCheck(CustomLogger):  # type: ignore[misc]
     """Asks before every call. One instance lives as long as the proxy."""
 
     def __init__(self) -> None:
@@ -40,16 +40,14 @@ class StreamgaugeCheck(CustomLogger):
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: str
     ) -> dict[str, Any]:
-        """Raises HTTPException where the answer is stop (429 with Retry-After, or 403) or needs_acknowledgement (403)."""
+        """HTTPException where the answer is stop (429 with Retry-After, or 403) or needs_acknowledgement (403)."""
         del cache, call_type
         answer = await self._ask(question(user_api_key_dict, data))
         decision = answer.get("decision", "allow")
         reasons = [reason["text"] for reason in answer.get("reasons", ()) if reason["decision"] == decision]
         if decision in ("stop", "needs_acknowledgement"):
             retry_after = answer.get("retry_after")
-            by_budget = any(
-                reason["kind"] == "budget" and reason["decision"] == "stop" for reason in answer["reasons"]
-            )
+            by_budget = any(reason["kind"] == "budget" and reason["decision"] == "stop" for reason in answer["reasons"])
             raise HTTPException(
                 status_code=429 if by_budget else 403,
                 detail={"error": {"type": f"streamgauge_{decision}", "message": " ".join(reasons)}},

@@ -60,9 +60,7 @@ def stretches(database: Database, wanted: Wanted, limit: int = STRETCH_EVENTS) -
     return [(max(first, wanted.since), min(last, wanted.until)) for first, last in found]
 
 
-def events_to_price(
-    database: Database, wanted: Wanted, since: datetime, until: datetime, *, people: bool
-) -> pa.Table:
+def events_to_price(database: Database, wanted: Wanted, since: datetime, until: datetime, *, people: bool) -> pa.Table:
     """The events of one stretch, with `counted_cost`, `counted_provisional`, `counted_unpriced` and `has_price`.
 
     `people`: with `user_hash`, which the sink's user may read and analysts may not; else it is null.
@@ -75,9 +73,7 @@ def events_to_price(
 
 def with_people(database: Database, events: pa.Table, since: datetime, until: datetime) -> pa.Table:
     """`events` of [since, until), which have `log` and the other columns of a source position, with `user_hash`."""
-    known = pa.table(
-        database.client.query_arrow(_sql(_PEOPLE), {"since": since, "until": until}, use_strings=True)
-    )
+    known = pa.table(database.client.query_arrow(_sql(_PEOPLE), {"since": since, "until": until}, use_strings=True))
     numbered = events.select(_POSITION).append_column("row", pa.array(range(events.num_rows), pa.int64()))
     found = numbered.join(known, _POSITION, join_type="left outer", use_threads=False).sort_by("row")
     return events.append_column("user_hash", found["user_hash"].combine_chunks())

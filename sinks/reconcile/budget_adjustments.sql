@@ -1,5 +1,5 @@
--- What later prices added to budgets: differences, in the period for which they are booked.
-SELECT number, sum(calls), sum(tokens), sum(money)
+-- What later prices added to budgets: differences, in the period for which they are booked. As in budget_sums.
+SELECT number, sum(calls), sum(input), sum(output), sum(money)
 FROM
 (
     SELECT
@@ -11,7 +11,13 @@ FROM
         if({by_use_case:UInt8} = 1, ifNull(toString(use_case), '\0'), '') AS use_case_of,
         if({by_stage:UInt8} = 1, ifNull(toString(stage), '\0'), '') AS stage_of,
         if({by_model_class:UInt8} = 1, ifNull(toString(model_class), '\0'), '') AS model_class_of,
-        input_tokens + output_tokens AS tokens,
+        if({by_workflow:UInt8} = 1, ifNull(toString(workflow), '\0'), '') AS workflow_of,
+        if({by_person:UInt8} = 1, ifNull(toString({person:Identifier}), '\0'), '') AS person_of,
+        if({by_role:UInt8} = 1, ifNull(toString(role), '\0'), '') AS role_of,
+        if({by_criticality:UInt8} = 1, ifNull(toString(criticality), '\0'), '') AS criticality_of,
+        if({by_data_class:UInt8} = 1, ifNull(toString(data_class), '\0'), '') AS data_class_of,
+        input_tokens AS input,
+        output_tokens AS output,
         cost_nanousd + provisional_nanousd AS money
     FROM usage_adjustments FINAL
     WHERE booked_at >= fromUnixTimestamp64Micro({oldest:Int64}, 'UTC')
@@ -21,14 +27,21 @@ FROM
 INNER JOIN
 (
     SELECT
-        budget.1 AS number, budget.2 AS department_of, budget.3 AS team_of, budget.4 AS project_of, budget.5 AS use_case_of,
-        budget.6 AS stage_of, budget.7 AS model_class_of, budget.8 AS period_start, budget.9 AS period_end
+        budget.1 AS number, budget.2 AS department_of, budget.3 AS team_of, budget.4 AS project_of, budget.5 AS
+        use_case_of, budget.6 AS stage_of, budget.7 AS model_class_of, budget.8 AS workflow_of, budget.9 AS person_of,
+        budget.10 AS role_of, budget.11 AS criticality_of, budget.12 AS data_class_of, budget.13 AS period_start,
+        budget.14 AS period_end
     FROM
     (
-        SELECT arrayJoin(arrayZip({numbers:Array(UInt32)}, {departments:Array(String)}, {teams:Array(String)},
-            {projects:Array(String)}, {use_cases:Array(String)}, {stages:Array(String)}, {model_classes:Array(String)},
-            {starts:Array(Int64)}, {ends:Array(Int64)})) AS budget
+        SELECT
+            arrayJoin(arrayZip({numbers:Array(UInt32)},
+                {departments:Array(String)}, {teams:Array(String)}, {projects:Array(String)},
+                {use_cases:Array(String)}, {stages:Array(String)}, {model_classes:Array(String)},
+                {workflows:Array(String)}, {people:Array(String)}, {roles:Array(String)},
+                {criticalities:Array(String)}, {data_classes:Array(String)}, {starts:Array(Int64)},
+                {ends:Array(Int64)})) AS budget
     )
-) AS budgets USING (department_of, team_of, project_of, use_case_of, stage_of, model_class_of)
+) AS budgets USING (department_of, team_of, project_of, use_case_of, stage_of, model_class_of, workflow_of, person_of, role_of,
+    criticality_of, data_class_of)
 WHERE at >= period_start AND at < period_end
 GROUP BY number

@@ -13,7 +13,7 @@ What is further on than the ledger is not judged: it is said how much that is.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -22,8 +22,10 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from runtime.clock import Clock
 from runtime.connection import KafkaConnection
+from runtime.control_log import ControlLog
 from runtime.log_identity import log_identity
 from schemas.control.base import moment_us
+from schemas.control.budgets import Budget
 from schemas.status import BudgetStatus
 from schemas.topics import Topics
 from sinks.database import Database
@@ -128,13 +130,23 @@ class Reconciler:
         for line_or_note in self._rejected(since_us, now_us):
             lines += [line_or_note] if isinstance(line_or_note, Line) else []
             notes += [line_or_note] if isinstance(line_or_note, str) else []
-        budget_lines, told = judge_budgets(self._database, self.log, statuses, reached)
+        budget_lines, told = judge_budgets(self._database, self.log, statuses, self._budgets(statuses), reached)
         lines += budget_lines
         notes += told + self._behind(judged, ends)
         ordered = sorted(
             lines, key=lambda one: (one.log != self.log, one.log, CHECKS.index(one.check), one.partition or 0)
         )
         return Judged(Report(tuple(ordered), tuple(notes)), self.log, tuple(examined), tuple(holes), tuple(unequal))
+
+    def _budgets(self, statuses: Sequence[BudgetStatus]) -> Mapping[str, Budget]:
+        """The budgets in force now, where any are to be judged."""
+        if not statuses:
+            return {}
+        control = ControlLog(self._connection, self._topics.control)
+        try:
+            return control.read_to_end().budgets
+        finally:
+            control.close()
 
     def _reached(self, statuses: Sequence[BudgetStatus]) -> dict[int, int]:
         """How far the ledger is, once it has what the statuses have counted or there was no more patience."""

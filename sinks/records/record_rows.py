@@ -29,8 +29,11 @@ _GOVERNANCE: Final = f"{GOVERNANCE}|".encode()
 _CAUSES: Final = TypeAdapter(tuple[Cause, ...])
 _LINKS: Final = TypeAdapter(tuple[Link, ...])
 _SCOPE: Final = ("department", "team_id", "project_id", "use_case", "stage", "model_class")
+#: What budgets may be cut by besides.
+_WIDER_SCOPE: Final = ("workflow", "role", "criticality", "data_class")
+_STATUS_SCOPE: Final = (*_SCOPE, *_WIDER_SCOPE)
 #: What alerts have besides: a source that is silent or whose events are refused.
-_ALERT_SCOPE: Final = (*_SCOPE, "source")
+_ALERT_SCOPE: Final = (*_SCOPE, "source", *_WIDER_SCOPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,15 @@ REJECTED: Final = _schema(
 )
 ALERTS: Final = _schema(
     ["alert_id", "kind", "state", "severity", "unit", "summary", "explanation", "suggested_action", "links"],
-    [*_ALERT_SCOPE, "owner", "contact", "budget_id", "level", "mode"],
+    [
+        *_ALERT_SCOPE,
+        *("owner", "contact", "budget_id", "level", "mode"),
+        *("exception_id", "step", "decided_by", "policy_rule", "policy_verdict"),
+    ],
     revision=pa.uint32(),
+    one_person=pa.bool_(),
+    extra=_COUNT,
+    used_of_extra=_COUNT,
     historical=pa.bool_(),
     window_start=TIMESTAMP,
     window_end=TIMESTAMP,
@@ -103,12 +113,14 @@ ALERTS: Final = _schema(
 )
 STATUS: Final = _schema(
     ["budget_id", "period_kind", "time_zone", "rule", "unit", "state", "mode"],
-    [*_SCOPE, "owner", "contact", "state_reason"],
+    [*_STATUS_SCOPE, "owner", "contact", "state_reason", "acknowledged_by"],
     period_start=TIMESTAMP,
     period_end=TIMESTAMP,
     used=_COUNT,
     provisional=_COUNT,
     limit=_COUNT,
+    extra=_COUNT,
+    plan=_COUNT,
     used_share=pa.float64(),
     calls=_COUNT,
     would_stop=pa.bool_(),
@@ -180,9 +192,16 @@ def alert_rows(records: Sequence[Record], now_us: int) -> Rows:
 
     def row(record: Record) -> dict[str, Any]:
         alert = Alert.model_validate_json(record.value or b"")
+        exception = alert.exception
         return {
-            **alert.model_dump(exclude={"schema_version", "scope", "window", "explanation", "links"}),
+            **alert.model_dump(exclude={"schema_version", "scope", "window", "explanation", "links", "exception"}),
             **_scope(alert.scope, _ALERT_SCOPE),
+            "one_person": alert.scope.one_person is True,
+            "exception_id": exception and exception.id,
+            "step": exception and exception.step,
+            "decided_by": exception and exception.by,
+            "extra": exception and exception.extra,
+            "used_of_extra": exception and exception.used_of_extra,
             "window_start": alert.window.start,
             "window_end": alert.window.end,
             "explanation": _CAUSES.dump_json(alert.explanation).decode(),
@@ -203,7 +222,8 @@ def status_rows(records: Sequence[Record], now_us: int) -> Rows:
         forecast = status.forecast
         return {
             **_plain(status, {"schema_version", "scope", "period", "levels", "forecast", "exceptions", "as_of"}),
-            **_scope(status.scope, _SCOPE),
+            **_scope(status.scope, _STATUS_SCOPE),
+            "acknowledged_by": status.acknowledged and status.acknowledged.by,
             "period_start": status.period.start,
             "period_end": status.period.end,
             "period_kind": status.period.kind,
@@ -226,7 +246,7 @@ def _retired(record: Record, now_us: int) -> dict[str, Any]:
     budget_id, _, start = (record.key or b"").decode().rpartition("|")
     values: dict[str, Any] = {field.name: None for field in STATUS}
     values |= dict.fromkeys(("period_kind", "time_zone", "rule", "unit", "mode"), "")
-    values |= dict.fromkeys(("used", "provisional", "limit", "used_share", "calls"), 0)
+    values |= dict.fromkeys(("used", "provisional", "limit", "extra", "used_share", "calls"), 0)
     return values | {
         "budget_id": budget_id,
         "period_start": datetime.fromisoformat(start),

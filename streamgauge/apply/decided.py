@@ -70,17 +70,20 @@ def check_decisions(after: ControlSnapshot, loaded: Loaded) -> list[Problem]:
     """Decisions that files bring must be by somebody with the right; a signature in a file must hold."""
     problems: list[Problem] = []
     for key in loaded.places:
-        record = after.records.get(key)
-        given = loaded.records.get(key)
-        if isinstance(record, ExceptionGrant) and isinstance(given, ExceptionGrant) and given.decision is not None:
-            if given.decision.via == "rule":
-                why = "a rule decides by itself when it is asked: leave the decision out, or write via: review"
-                problems.append(Problem(loaded.place(key, "decision.via"), "decision.via", why))
-                continue
-            _add(problems, loaded, key, exception_fault(record, after))
-        elif isinstance(record, Acknowledgement):
+        record, given = after.records.get(key), loaded.records.get(key)
+        if not isinstance(record, ExceptionGrant | Acknowledgement) or record.decision is None:
+            continue
+        if isinstance(given, ExceptionGrant | Acknowledgement) and given.decision != record.decision:
+            # The newer decision in force stands; whoever evaluates it judges it.
+            continue
+        if isinstance(record, Acknowledgement):
             _add(problems, loaded, key, acknowledgement_fault(record, after))
             problems += _period(record, after, loaded, key)
+        elif record.decision.via == "rule":
+            why = "a rule decides by itself when it is asked: leave the decision out, or write via: review"
+            problems.append(Problem(loaded.place(key, "decision.via"), "decision.via", why))
+        else:
+            _add(problems, loaded, key, exception_fault(record, after))
     return problems
 
 

@@ -52,12 +52,13 @@ def make_plan(loaded: Loaded, current: ControlSnapshot, *, prune: bool = False, 
     by command. `now_us`: spans that ended before it are refused where they are new; None refuses none.
     """
     managed = {kind for document in loaded.kinds for kind in DEFINES[document]}
-    gone = {
+    unnamed = {
         key
         for key, record in current.records.items()
         if record.kind in managed and key not in loaded.records and not came_by_command(record)
     }
-    deleted = prunable(loaded, current, gone) if prune else set()
+    gone = prunable(loaded, current, unnamed)
+    deleted = gone if prune else set()
     settled, problems = settle(loaded, current)
     kept = {key: record for key, record in current.records.items() if key not in deleted}
     given = ControlSnapshot(current.position, {**kept, **settled})

@@ -65,6 +65,9 @@ def publish_plan(
     except BaseException:
         _abort(producer)
         raise
+    finally:
+        # An error's traceback would keep the client, and its connections, for as long as somebody keeps the error.
+        del producer
 
 
 def _produce(producer: Producer, topic: str, key: bytes, value: bytes | None) -> None:

@@ -28,7 +28,12 @@ from streamgauge.apply.wording import meant
 
 #: (field, what it names, the name, whether it is needed even where nothing of that sort is defined).
 Named = tuple[str, str, str, bool]
-_SAID: Final = {"use_case": "use case", "data_class": "data class", "model_class": "model class"}
+_SAID: Final = {
+    "use_case": "use case",
+    "data_class": "data class",
+    "model_class": "model class",
+    "department document": "department",
+}
 
 
 def check_references(after: ControlSnapshot, current: ControlSnapshot, loaded: Loaded) -> list[Problem]:
@@ -45,6 +50,8 @@ def check_references(after: ControlSnapshot, current: ControlSnapshot, loaded: L
             if name in names or (not names and not needed):
                 continue
             message = f"{_SAID.get(what, what)} {name!r} is not defined{meant(name, names)}"
+            if what == "department document":
+                message += " (by a document of kind department)"
             if ours:
                 problems.append(Problem(loaded.place(key, field), field, message))
             elif name in before[what]:

@@ -33,7 +33,7 @@ def told(plan: Plan, effects: Sequence[Effect]) -> Iterator[str]:
             yield from _wrapped(effect.sentence, "▸ ")
 
 
-def as_data(plan: Plan, effects: Sequence[Effect], *, applied: bool) -> dict[str, Any]:
+def as_data(plan: Plan, effects: Sequence[Effect], notes: Sequence[str] = (), *, applied: bool) -> dict[str, Any]:
     """For `--json`. Amounts are in the unit's own whole numbers: nano-dollars, tokens, calls."""
     return {
         "applied": applied,
@@ -59,7 +59,7 @@ def as_data(plan: Plan, effects: Sequence[Effect], *, applied: bool) -> dict[str
             }
             for one in effects
         ],
-        "notes": list(plan.notes),
+        "notes": list(notes),
         "unchanged": plan.unchanged,
         "unmanaged": plan.unmanaged,
     }

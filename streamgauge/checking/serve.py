@@ -66,11 +66,12 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, halt.set)
     follower = Follower(connection, topics, config, clock, health, metrics, fatal)
-    runner = web.AppRunner(CheckServer(follower.known, config, clock, metrics).application(), access_log=None)
+    server = CheckServer(follower.known, config, clock, metrics)
+    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, config.host, config.port, shutdown_timeout=2.0).start()
+            await web.TCPSite(runner, config.host, config.port).start()
         except OSError as error:
             why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be listened on: {error.strerror}"
             raise CheckPortError(f"port {config.port} of {config.host} {why}: set check.port to a free one") from error

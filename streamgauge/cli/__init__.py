@@ -22,6 +22,7 @@ from streamgauge.cli import (
     doctor,
     enrich,
     exceptions,
+    governance,
     offsets,
     query,
     rebuild,
@@ -100,6 +101,7 @@ rebuild.add(app, _STEER)
 alerts.add(app, _ASK)
 budgets.add(app, _ASK)
 exceptions.add(app, _STEER)
+governance.add(app, _ASK)
 query.add(app, _ASK)
 reconcile.add(app, _ASK)
 flowing_help(app)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamgauge.cli.options import Json, examples, settings_of
+
+if TYPE_CHECKING:
+    from streamgauge.apply.effects import Effect
 
 
 def add(app: typer.Typer, panel: str) -> None:
@@ -49,7 +52,7 @@ def command(
     from schemas.control.base import moment_us
     from streamgauge.apply import Overtaken, load_files, make_plan, publish_plan
     from streamgauge.apply.effects import effects_of
-    from streamgauge.apply.standing import read_standing
+    from streamgauge.apply.standing import StandingHidden, read_standing
     from streamgauge.apply.telling import as_data, told
     from streamgauge.cli.output import emit_json, print_table
     from streamgauge.reach import reach_kafka
@@ -60,7 +63,8 @@ def command(
     loaded = load_files(files, key.encode() if key is not None else None)
     connection, topics = kafka_connection(settings), topic_names(settings)
     reach_kafka(connection)
-    now_us = moment_us(datetime.now(UTC))
+    now = datetime.now(UTC)
+    now_us = moment_us(now)
     log = ControlLog(connection, topics.control)
     try:
         current = log.read_to_end()
@@ -74,15 +78,21 @@ def command(
             publish_plan(plan, connection, topics, check=unmoved)
     finally:
         log.close()
-    effects = effects_of(plan, current, read_standing(connection, topics), now_us) if dry_run else ()
+    effects: tuple[Effect, ...] = ()
+    notes = list(plan.notes)
+    if dry_run:
+        try:
+            effects = effects_of(plan, current, read_standing(connection, topics, now), now_us)
+        except StandingHidden as hidden:
+            notes.append(f"what it would do to today's states is not told: {hidden}")
     if json:
-        emit_json(as_data(plan, effects, applied=not dry_run))
+        emit_json(as_data(plan, effects, notes, applied=not dry_run))
         return
     if dry_run:
         typer.echo("\n".join(told(plan, effects)), nl=bool(plan.changes))
     elif plan.changes:
         print_table([("", "left"), ("record", "left")], [(change.action, change.key) for change in plan.changes])
-    for note in plan.notes:
+    for note in notes:
         typer.echo(f"note: {note}")
     if not dry_run and any(change.action == "create" and change.key.startswith("budget/") for change in plan.changes):
         typer.echo(

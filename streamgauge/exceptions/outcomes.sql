@@ -14,5 +14,5 @@ SELECT
     cost_per_outcome_before_usd,
     cost_per_outcome_during_usd
 FROM exception_outcomes
-WHERE valid_to >= {since:DateTime64(6, 'UTC')}
+WHERE valid_to >= {since:DateTime64(6, 'UTC')} AND last_step NOT IN ('requested', 'denied', 'refused')
 ORDER BY valid_to DESC, exception_id

@@ -16,6 +16,7 @@ from schemas.control.decisions import Evidence
 from schemas.control.exceptions import ExceptionGrant, Permission
 from schemas.control.principals import Principal
 from schemas.control.snapshot import ControlSnapshot
+from streamgauge.apply.departments import below, with_within
 from streamgauge.exceptions.problems import Refused, among
 
 
@@ -65,6 +66,10 @@ def make_request(wish: Wish, requester: Principal, snapshot: ControlSnapshot, no
         wrong = error.errors()[0]
         field = ".".join(map(str, wrong["loc"]))
         raise Refused(f"{field + ': ' if field else ''}{wrong['msg'].removeprefix('Value error, ')}") from error
+    # What is signed names every department that it means, so that none comes to it later.
+    filled = with_within(grant, below(snapshot.departments))
+    assert isinstance(filled, ExceptionGrant)
+    grant = filled
     if wish.id is None:
         grant = grant.model_copy(update={"id": _name(grant)})
     if grant.id in snapshot.exceptions:

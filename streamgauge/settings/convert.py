@@ -97,6 +97,7 @@ def enrich_config(settings: Settings) -> EnrichConfig:
 
 def agents_config(settings: Settings) -> AgentsConfig:
     from streams.agents.config import AgentsConfig
+    from streams.agents.policy.limits import PolicyLimits
     from streams.agents.spikes.policy import SpikePolicy
 
     spikes = settings.agents.spikes
@@ -112,6 +113,9 @@ def agents_config(settings: Settings) -> AgentsConfig:
         historical_after_s=settings.agents.historical_after_s,
         web_port=settings.agents.web_port or None,
         spikes=policy,
+        policy=PolicyLimits(
+            quiet_minutes=settings.agents.policy.quiet_hours * 60, least_calls=settings.agents.policy.least_calls
+        ),
     )
 
 

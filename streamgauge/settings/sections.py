@@ -188,10 +188,23 @@ class SpikeSettings(Section):
     )
 
 
+class PolicySettings(Section):
+    quiet_hours: int = Field(
+        24,
+        ge=1,
+        le=24 * 30,
+        description="A broken policy is over when no such call came for so long, in event time.",
+    )
+    least_calls: int = Field(
+        10, ge=1, description="It is told again when its calls have doubled, from this many calls on."
+    )
+
+
 class AgentsSettings(Section):
     settle_ms: int = Field(250, ge=10, le=60_000, description="How often tallies are folded and judged.")
     checkpoint_s: float = Field(1.0, gt=0, le=60, description="Longest that changed state waits when nothing fires.")
     spikes: SpikeSettings = Field(SpikeSettings(), description="When a rise is worth a page.")
+    policy: PolicySettings = Field(PolicySettings(), description="When broken policies are told.")
     web_port: Port = Field(0, description="Port on loopback where Faust serves team totals; 0: none.")
     historical_after_s: int = Field(
         172_800,
@@ -199,7 +212,7 @@ class AgentsSettings(Section):
         description="An alert whose event time lies further back than this is history: recorded, never forwarded.",
     )
     history: bool = Field(
-        True, description="Ask ClickHouse what budgets that are made in mid-period used before; off: `unknown` till then."
+        True, description="Ask ClickHouse what a budget that is made in mid-period used before; off: it is unknown."
     )
 
 

@@ -1,5 +1,5 @@
-"""In: budget rows, the control snapshot, event time. Out: alerts on levels and exceptions, statuses to publish, and what
-must be remembered.
+"""In: budget rows, the control snapshot, event time. Out: alerts on levels and exceptions, statuses to publish, and
+what must be remembered.
 
 A shard judges the budgets whose home it is; all rows of a budget come there, so no other shard has a say.
 """
@@ -167,7 +167,6 @@ class BudgetBook:
                 alerts += self.verdicts.judge_gone(budget.id, "rule", now_us)
                 self.statuses.forget(budget.id)
                 self._documents.add(budget.id)
-            self.statuses.renew(budget.id)
         self.exceptions.take(control)
         approved = [one for one in self.exceptions.approved() if one.budget is None or one.budget in home]
         self.grants.take(approved, self.exceptions.boundaries())
@@ -176,13 +175,15 @@ class BudgetBook:
             for record in control.acknowledgements.values()
             if record.id in home and acknowledgement_fault(record, control) is None
         }
-        changed = []
-        for budget in home.values():
-            granted, word = self.grants.of(budget.id), acknowledged.get(budget.id)
-            same = granted == self._granted.get(budget.id, ()) and word == self._acknowledged.get(budget.id)
-            if self._home.get(budget.id) != budget or not same:
-                changed.append(budget)
-                self.statuses.renew(budget.id)
+        changed = [
+            budget
+            for budget in home.values()
+            if self._home.get(budget.id) != budget
+            or self.grants.of(budget.id) != self._granted.get(budget.id, ())
+            or acknowledged.get(budget.id) != self._acknowledged.get(budget.id)
+        ]
+        for budget in changed:
+            self.statuses.renew(budget.id)
         self._home, self._acknowledged = home, acknowledged
         self._granted = {name: grants for name in home if (grants := self.grants.of(name))}
         self._plan = Plan(list(home.values()), self.totals, lambda budget_id: budget_id in self._granted)
@@ -275,7 +276,7 @@ class BudgetBook:
 
     def _due_statuses(self, keys: np.ndarray, alerts: list[Alert], moment: Moment, now_us: int) -> None:
         """Note whose status has to be published anew: new period, new figures, or counting settled."""
-        self.statuses.turn(self._home, now_us if moment.watermark_us is None else moment.watermark_us)
+        self.statuses.turn(self._home, _running_at(moment, now_us), moment.watermark_us)
         self.statuses.touch_all(self._documents)
         self.statuses.touch_all({alert.budget_id for alert in alerts if alert.budget_id is not None})
         for key, start in zip(keys.tolist(), windows(keys).tolist(), strict=True):
@@ -367,3 +368,11 @@ class BudgetBook:
                 for start_us in held["published"]:
                     self.statuses.published(name, start_us, personal=held["personal"])
         self.verdicts.crossings.take_changes()
+
+
+def _running_at(moment: Moment, now_us: int) -> int:
+    """The instant whose period runs: where the newest event stands, though the watermark be behind it. No event beyond
+    the clock turns a period, and the clock stands in before the first.
+    """
+    known = [us for us in (moment.watermark_us, moment.max_event_us and min(now_us, moment.max_event_us)) if us]
+    return max(known, default=now_us)

@@ -183,8 +183,8 @@ class Shard:
         return rows
 
     def _due(self, now_us: int, force: bool) -> bool:
-        """Alerts and changed states go at once, everything else at most once in `checkpoint_s`, and nothing when nothing
-        changed.
+        """Alerts and changed states go at once, everything else at most once in `checkpoint_s`, and nothing when
+        nothing changed.
         """
         if self.unsent or self.budgets.statuses.urgent:
             return True

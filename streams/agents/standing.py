@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-import numpy as np
-
 from schemas.alerts import Alert
 from schemas.control.base import moment_us
 from schemas.control.budgets import LEVELS, NANO_PER_USD, Budget, Scope, Unit

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from schemas.control.budgets import Budget
-from schemas.control.periods import BudgetPeriod
+from schemas.control.periods import BudgetPeriod, running_period
 from streams.agents.floors import is_over
 from streams.agents.statuses import retired_key, shown_period
 
@@ -77,8 +77,8 @@ class StatusBook:
             for start_us in self._published.get(budget_id, ()):
                 self.touch(budget_id, start_us, urgent=True)
 
-    def turn(self, home: Mapping[str, Budget], at_us: int) -> None:
-        """Note the periods that begin or end by then."""
+    def turn(self, home: Mapping[str, Budget], at_us: int, watermark_us: int | None) -> None:
+        """Note the periods that run at an instant. The watermark may be behind it: what it has not passed stays."""
         if self._steady[0] <= at_us < self._steady[1]:
             return
         since, until = -(2**62), 2**62
@@ -94,20 +94,26 @@ class StatusBook:
             elif self._current.get(budget.id) == period:
                 continue
             self._current[budget.id] = period
-            self._begin(budget, period.start_us)
+            self._begin(budget, period.start_us, watermark_us)
         if any(budget.period == "span" for budget in home.values()):
             # The day on which a span is let go of is looked for, not worked out.
             until = min(until, at_us - at_us % 86_400_000_000 + 86_400_000_000)
         self._steady = (since, until)
 
-    def _begin(self, budget: Budget, start_us: int) -> None:
-        """A period becomes the running one: the one before stays on the topic, older and later ones are retired.
+    def _begin(self, budget: Budget, start_us: int, watermark_us: int | None) -> None:
+        """A period becomes the running one: the one before stays on the topic, and those that are not over yet; older
+        and later ones are retired.
 
         A later one stands there when time was first told by the clock and the first events then came from the past.
         """
         published = self._published.get(budget.id, [])
-        earlier = sorted(start for start in published if start < start_us)[-1:]
-        kept = [*earlier, start_us]
+        earlier = sorted(start for start in published if start < start_us)
+        not_over = [
+            start
+            for start in earlier[:-1]
+            if watermark_us is not None and running_period(budget, start).end_us > watermark_us
+        ]
+        kept = [*not_over, *earlier[-1:], start_us]
         self._retire(budget.id, [start for start in published if start not in kept])
         if budget.scope.is_personal:
             self._personal.add(budget.id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def stretches(rows: BudgetRows, timeline: Timeline, boundaries: np.ndarray) -> I
         yield Stretch(rows, timeline, False)
         return
     edges = [0, *(cut for cut in cuts if cut > 0), timeline.entries]
-    for first, limit in zip(edges[:-1], edges[1:], strict=True):
+    for first, limit in pairwise(edges):
         moments = timeline.moments[first:limit]
         earlier = timeline.moments[first - 1] if first else timeline.before
         own = (rows.order >= first) & (rows.order < limit)

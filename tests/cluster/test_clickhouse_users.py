@@ -21,6 +21,7 @@ USERS: Final = {user.tag: user for user in FILE.find("users") or ()}
 PRIVATE: Final = {"schema_migrations"}
 HIDDEN_COLUMNS: Final = {
     ("usage_events_raw", "user_hash"),
+    ("usage_adjustments", "user_hash"),
     ("usage_rejected", "event_id"),
     ("usage_rejected", "message"),
     ("usage_rejected", "raw"),

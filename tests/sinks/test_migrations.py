@@ -28,6 +28,7 @@ VIEWS = {
     "cost_per_outcome",
     "showback_monthly",
     "rejections_daily",
+    "exception_outcomes",
 }
 TABLES = {
     "usage_events_raw",
@@ -119,14 +120,15 @@ def test_views_give_the_types_they_declare(database: Database) -> None:
 
 
 def test_the_analyst_role_has_everything_but_the_user_and_raw_bytes() -> None:
-    roles = [m for m in known_migrations() if "TO streamgauge_analyst" in m.text]
+    roles = [m for m in known_migrations() if re.search(r"(TO|FROM) streamgauge_analyst", m.text)]
     assert all(role.server_only for role in roles)
     statements = [statement for role in roles for statement in split_statements(role.text)]
     granted = {match[1] for s in statements if (match := re.search(r"GRANT SELECT(?:\(.*\))? ON (\w+) TO", s))}
     assert granted == (TABLES | VIEWS) - {"schema_migrations"}, (
         "grant a new table or view to the role, or say here why not"
     )
-    assert any("REVOKE SELECT(user_hash) ON usage_events_raw" in s for s in statements)
+    for table in ("usage_events_raw", "usage_adjustments"):
+        assert any(f"REVOKE SELECT(user_hash) ON {table}" in s for s in statements)
     rejected = next(s for s in statements if "ON usage_rejected" in s)
     assert re.search(r"\braw\b|\bmessage\b|\bevent_id\b", rejected) is None
 

@@ -94,7 +94,7 @@ BUDGET = "kind: budget\nid: {id}\nlimit: 1\nperiod: day\n"
     [
         ("kind: budget\nid: a\nperiod: day\n", "f.yaml:1: limit: is missing"),
         ("kind: budget\nid: a\nlimit: 0.5\nperiod: day\n", "f.yaml:3: limit: 0.5 is a binary fraction"),
-        ("kind: budget\nid: a\nlimit: -1\nperiod: day\n", "f.yaml:3: limit: must be above zero; to forbid use altogether"),
+        ("kind: budget\nid: a\nlimit: -1\nperiod: day\n", "f.yaml:3: limit: must be above zero"),
         ("kind: budget\nid: a\nlimit: 1\nperiod: year\n", "f.yaml:4: period: input should be 'hour', 'day', 'week',"),
         ("kind: budget\nid: a\nlimt: 1\n", "f.yaml:3: limt: is not a field here; did you mean limit?"),
         ("kind: budget\nid: a\nscope:\n  tem: x\n", "f.yaml:4: scope.tem: is not a field here; did you mean team?"),

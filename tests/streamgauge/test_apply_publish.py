@@ -13,7 +13,7 @@ from runtime.control_log import ControlLog
 from schemas.control.records import ControlRecord, dump_record
 from schemas.control.snapshot import ControlSnapshot
 from schemas.topics import Topics
-from streamgauge.apply import ApplyError, Plan, load_files, make_plan, publish_plan
+from streamgauge.apply import ApplyError, Overtaken, Plan, load_files, make_plan, publish_plan
 from streamgauge.tail import read_topic
 
 KEY = b"a-key-of-16-bytes-or-more"
@@ -99,6 +99,38 @@ def test_a_crash_before_the_commit_leaves_what_was_in_force(
     crashed.produce(topics.control, key=half.key, value=dump_record(half.record), partition=0)
     crashed.flush(10)
     # The next apply fences what is open: readers see its records and none of the half.
+    publish_plan(plan_of(tmp_path, BUDGET, ControlSnapshot()), connection, topics)
+    log = ControlLog(connection, topics.control)
+    assert set(log.read_to_end().records) == {"budget/month"}
+    log.close()
+
+
+def test_of_two_applies_at_once_one_stands_whole(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    """The second begins after the first has made sure of what it changes: the first publishes nothing, and says so."""
+    connection, topics = KafkaConnection(bootstrap), Topics(f"{topic_prefix}.", 2, 2)
+    create_topics(connection, topics, replication=1)
+    second = plan_of(tmp_path, BUDGET, ControlSnapshot())
+    with pytest.raises(Overtaken, match="run it again"):
+        publish_plan(
+            plan_of(tmp_path, TEAMS, ControlSnapshot()),
+            connection,
+            topics,
+            check=lambda: publish_plan(second, connection, topics),
+        )
+    log = ControlLog(connection, topics.control)
+    assert set(log.read_to_end().records) == {"budget/month"}
+    log.close()
+
+
+def test_a_check_that_fails_publishes_nothing(bootstrap: str, topic_prefix: str, tmp_path: Path) -> None:
+    connection, topics = KafkaConnection(bootstrap), Topics(f"{topic_prefix}.", 2, 2)
+    create_topics(connection, topics, replication=1)
+
+    def moved() -> None:
+        raise Overtaken
+
+    with pytest.raises(Overtaken):
+        publish_plan(plan_of(tmp_path, TEAMS, ControlSnapshot()), connection, topics, check=moved)
     publish_plan(plan_of(tmp_path, BUDGET, ControlSnapshot()), connection, topics)
     log = ControlLog(connection, topics.control)
     assert set(log.read_to_end().records) == {"budget/month"}

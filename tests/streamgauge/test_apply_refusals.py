@@ -128,10 +128,10 @@ REFUSED = [
         f"{BUDGET}  data_class: interna",
         "6: scope.data_class: data class 'interna' is not defined; did you mean 'internal'?",
     ),
-    ("kind: department\nid: x\nparent: y", "3: parent: department document 'y' is not defined"),
+    ("kind: department\nid: x\nparent: y", "3: parent: department 'y' is not defined"),
     (
         "kind: directory\nteams:\n  - {id: t, department: produkt}",
-        "3: department: department document 'produkt' is not",
+        "3: department: department 'produkt' is not",
     ),
     (
         "kind: directory\nsources:\n  - {id: gw, team: search, use_case: nope}",

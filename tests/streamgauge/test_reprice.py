@@ -16,14 +16,14 @@ from runtime.clock import SystemClock
 from schemas.control.base import moment_us
 from schemas.control.budgets import Budget, Scope
 from schemas.control.snapshot import ControlSnapshot
-from schemas.prices.card import Provisional
+from schemas.prices.card import Provisional, RateCard
 from schemas.prices.overrides import OverrideRates, PriceOverride
 from schemas.tallies import TALLIES
 from sinks.config import ClickHouseTarget
-from sinks.corrections.adjustments import Wanted, stretches
+from sinks.corrections.adjustments import Wanted, events_to_price, stretches
 from sinks.database import Database
 from streamgauge.adjusting import AdjustmentWriter, Fenced, NotWritten, tallies_of, wait_until_written
-from streamgauge.adjusting.deltas import Booking
+from streamgauge.adjusting.deltas import Booking, deltas_of
 from streamgauge.adjusting.reprice import Report, Reprice
 from streamgauge.adjusting.tallies import SELECTABLE
 from streamgauge.embedded.clickhouse import EmbeddedClickHouse
@@ -159,6 +159,46 @@ def test_differences_are_booked_once_and_closed_months_stay_closed(calls: Calls)
         "FROM usage_adjustments WHERE model = {mine:String}"
     )
     assert kinds == [("reprice", "a contract", "ada", True)]
+
+
+def test_a_correction_reaches_budgets_of_every_selector(calls: Calls) -> None:
+    when = us(2026, 3, 10)
+    columns = {
+        "workflow": ["w", None, "w"],
+        "role": ["dev", "dev", None],
+        "criticality": "high",
+        "data_class": "secret",
+    }
+    calls.put([when, when + 1, when + 2], user_hash=["ada", "bob", None], **columns)
+    ours, command = calls.price(), calls.command()
+    scopes = {
+        "ada": Scope(user="ada"),
+        "flow": Scope(workflow="w", criticality="high"),
+        "role": Scope(role="dev", team=calls.model),
+        "secret": Scope(data_class="secret", use_case=calls.model),
+    }
+    budgets = [Budget(id=name, scope=one, limit=Decimal(5), period="month") for name, one in scopes.items()]
+    events = events_to_price(calls.database, command.wanted, JANUARY, APRIL, people=True)
+    deltas = deltas_of(events, RateCard.compile((ours,), Provisional()), command.booking)
+    rows = [row for row in tallies_of(deltas, budgets).to_pylist() if row["budget_id"] is not None]
+    assert {row["budget_id"]: row["cost_nanousd"] for row in rows} == {
+        "ada": COST,
+        "flow": 2 * COST,
+        "role": 2 * COST,
+        "secret": 3 * COST,
+    }
+    without = events_to_price(calls.database, command.wanted, JANUARY, APRIL, people=False)
+    assert without.drop_columns("user_hash").equals(events.drop_columns("user_hash"))
+
+    calls.run(command, ours)
+    kept = "SELECT user_hash, workflow, role, criticality, data_class FROM usage_adjustments FINAL WHERE model = "
+    assert calls.ask(f"{kept}{{mine:String}} ORDER BY src_offset") == [
+        ("ada", "w", "dev", "high", "secret"),
+        ("bob", None, "dev", "high", "secret"),
+        (None, "w", None, "high", "secret"),
+    ]
+    by_flow = "SELECT workflow, sum(cost_nanousd) FROM usage_costs WHERE team_id = {mine:String} GROUP BY workflow"
+    assert sorted(calls.ask(by_flow), key=str) == [("w", 2 * COST), (None, COST)]
 
 
 def test_a_wrong_price_is_corrected_by_a_dated_one(calls: Calls) -> None:

@@ -24,15 +24,16 @@ from streams.agents.forecast.today import rest_of_today
 class Tuning:
     """Figures that were fitted on simulated fleets (benchmarks/bench_forecast.py --tune), never on those reported."""
 
-    part: float = 1.0
-    day: float = 1.0
-    week: float = 1.0
-    drift: float = 1.0
-    floor: float = 0.0004
-    usual_part: float = 0.1
-    usual_day: float = 0.15
-    usual_week: float = 0.03
-    own_days: float = 10.0
+    part: float = 0.93
+    day: float = 1.09
+    week: float = 0.65
+    drift: float = 0.94
+    floor: float = 0.0002
+    usual_part: float = 0.043
+    usual_day: float = 0.081
+    usual_week: float = 0.0086
+    own_days: float = 1.4
+    tail: float = 0.47
 
 
 TUNED: Final = Tuning()
@@ -127,6 +128,10 @@ def _variation(
     week = drawn((weight * rows["off_week"]).sum(axis=1), tuning.usual_week)
     level = tuning.week * np.maximum(week - day / AHEAD, 0.25 * week) + tuning.floor
     drift = (max(days, 1.0) / AHEAD) ** tuning.drift
-    variance = part * near * mean_day + day * far * mean_day + level * drift * far**2
+    # The rest of a day was measured from its middle; a whole one errs as days do, its last hours less.
+    left = np.divide(near, mean_day, out=np.zeros(len(rows)), where=mean_day > 0)
+    early = np.clip(2 * left - 1, 0, 1)
+    own = (early * day + (1 - early) * part) * np.clip(2 * left, 0.01, 1) ** tuning.tail
+    variance = own * near * mean_day + day * far * mean_day + level * drift * far**2
     mean = near + far
     return np.divide(variance, mean**2, out=np.full(len(rows), 1.0), where=mean > 0)

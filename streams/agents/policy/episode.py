@@ -53,28 +53,29 @@ class Episode:
     told: int = 0
     revision: int = 0
     has_ended: bool = False
+    #: Position of the control log by which the newest of the calls was judged.
+    control: int = 0
     #: Workflow and model class -> calls.
     places: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def begin(cls, row: PolicyRow, append_us: int, historical_after_us: int) -> Episode:
+    def begin(cls, row: PolicyRow, control: int, append_us: int, historical_after_us: int) -> Episode:
         is_old = append_us - row.minute * _MINUTE_US > historical_after_us
         episode = cls(Key.of(row), row.minute, row.minute + 60, row.team, row.use_case, row.department, is_old)
-        episode.add(row)
+        episode.add(row, control)
         episode.told = episode.calls
         return episode
 
-    def add(self, row: PolicyRow) -> None:
-        self.start, self.end = min(self.start, row.minute) if self.has_ended else self.start, self._end_with(row)
+    def add(self, row: PolicyRow, control: int) -> None:
+        """Take in calls that were judged by the documents at position `control`."""
+        self.end = max(self.end, row.minute + 60)
+        self.control = max(self.control, control)
         self.calls += row.calls
         self.cost += row.cost
         place = f"{row.workflow}{_BETWEEN}{row.model_class}"
         if place not in self.places and len(self.places) >= _PLACES:
             place = _BETWEEN
         self.places[place] = self.places.get(place, 0) + row.calls
-
-    def _end_with(self, row: PolicyRow) -> int:
-        return max(self.end, row.minute + 60)
 
     def ranked(self) -> list[tuple[str, str, int]]:
         """Workflow, model class and calls, the most calls first."""

@@ -102,12 +102,12 @@ class PolicyWatch:
         if episode is not None and not episode.has_ended:
             quiet = episode.end + self._patience(episode)
             if min(heard.minute, row.minute) < quiet:
-                self._go_on(episode, row, telling)
+                self._go_on(episode, row, heard, telling)
                 return
             self._end(episode, "quiet", telling)
         elif episode is not None and row.minute < episode.end:
             # Late calls of what was told and is over.
-            episode.add(row)
+            episode.add(row, heard.control)
             self._changed.add(key)
             return
         if row.minute + 60 + self._limits.forget_minutes > heard.minute:
@@ -115,13 +115,13 @@ class PolicyWatch:
 
     def _begin(self, row: PolicyRow, heard: _Heard, telling: _Telling) -> None:
         append_us = telling.now_us if heard.moment.append_us is None else heard.moment.append_us
-        episode = Episode.begin(row, append_us, self._historical_after_us)
+        episode = Episode.begin(row, heard.control, append_us, self._historical_after_us)
         self.episodes[episode.key] = episode
         self._quiet_until = min(self._quiet_until, self._due(episode))
         self._tell(episode, "firing", None, telling)
 
-    def _go_on(self, episode: Episode, row: PolicyRow, telling: _Telling) -> None:
-        episode.add(row)
+    def _go_on(self, episode: Episode, row: PolicyRow, heard: _Heard, telling: _Telling) -> None:
+        episode.add(row, heard.control)
         self._changed.add(episode.key)
         is_question = episode.key.verdict == QUESTION
         if not is_question and episode.calls >= 2 * max(episode.told, self._limits.least_calls):
@@ -146,8 +146,9 @@ class PolicyWatch:
 
     def _end_answered(self, telling: _Telling) -> None:
         for key, episode in sorted(self.episodes.items()):
-            answer = None if episode.has_ended else _answer(key, telling.control)
-            if answer is not None:
+            answer = _answer(key, telling.control)
+            # What newer documents find is told until we know them.
+            if answer is not None and not episode.has_ended and telling.control.position >= episode.control:
                 self._end(episode, answer, telling)
 
     def _patience(self, episode: Episode) -> int:

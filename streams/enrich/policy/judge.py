@@ -8,7 +8,7 @@ into `excepted`. The retention class is that of the speaking policy with the lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from schemas.control.policies import UNKNOWN_DATA_CLASS, UNREGISTERED_USE_CASE, VERDICTS, Policy, Verdict
@@ -59,8 +59,27 @@ class Judge:
 
     def judge(self, values: Values, at_us: int) -> Judgement:
         """`values` by column of an enriched row; `at_us` is event time."""
-        speaking = [(policy, selection) for policy, selection in self.policies if selection.selects(values)]
-        findings = [(verdict, rule) for policy, _ in speaking for verdict, rule in self._find(policy, values, at_us)]
+        speaking = self._speaking(values)
+        findings = self._findings(speaking, values, at_us)
+        verdict, rule = min(findings, key=lambda one: (_GRAVITY[one[0]], one[1]), default=(None, None))
+        retention = next((policy.retention_class for policy in speaking if policy.retention_class), None)
+        return Judgement(
+            verdict,
+            rule,
+            retention,
+            self.is_unregistered(values.get("use_case")),
+            self.is_high_risk(values.get("use_case")) and self.grants.approves(values, at_us),
+        )
+
+    def findings(self, values: Values, at_us: int) -> list[tuple[Verdict, str]]:
+        """Everything that is found of a call, not only the gravest: (verdict, rule), permissions applied."""
+        return self._findings(self._speaking(values), values, at_us)
+
+    def _speaking(self, values: Values) -> list[Policy]:
+        return [policy for policy, selection in self.policies if selection.selects(values)]
+
+    def _findings(self, speaking: Iterable[Policy], values: Values, at_us: int) -> list[tuple[Verdict, str]]:
+        findings = [(verdict, rule) for policy in speaking for verdict, rule in self._find(policy, values, at_us)]
         findings += self._unclear(values)
         findings += self._by_catalogue(values)
         if any(verdict in ("forbidden", "discouraged") for verdict, _ in findings):
@@ -70,15 +89,7 @@ class Judge:
                     ("excepted", permission) if verdict in ("forbidden", "discouraged") else (verdict, rule)
                     for verdict, rule in findings
                 ]
-        verdict, rule = min(findings, key=lambda one: (_GRAVITY[one[0]], one[1]), default=(None, None))
-        retention = next((policy.retention_class for policy, _ in speaking if policy.retention_class), None)
-        return Judgement(
-            verdict,
-            rule,
-            retention,
-            self.is_unregistered(values.get("use_case")),
-            self.is_high_risk(values.get("use_case")) and self.grants.approves(values, at_us),
-        )
+        return findings
 
     def _find(self, policy: Policy, values: Values, at_us: int) -> Iterator[tuple[Verdict, str]]:
         """What one policy that speaks of the call makes of it."""

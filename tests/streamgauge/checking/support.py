@@ -138,11 +138,11 @@ def serving(known: Known, config: CheckConfig | None = None) -> Iterator[Served]
     loop, up, clock = asyncio.new_event_loop(), threading.Event(), FixedClock(NOW_US)
     served = Served("", known, clock)
     server = CheckServer(lambda: served.known, config or CheckConfig(), clock, CheckMetrics(served.registry))
-    runner = web.AppRunner(server.application(), access_log=None)
+    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
 
     async def begin() -> None:
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=1.0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         up.set()
 

@@ -15,7 +15,7 @@ from schemas.control.base import moment_us
 from schemas.control.budgets import Scope
 from schemas.control.decisions import Decision
 from schemas.control.directory import Membership, Sender
-from schemas.control.exceptions import ExceptionGrant
+from schemas.control.exceptions import ExceptionGrant, Permission
 from schemas.control.principals import Principal
 from schemas.control.records import dump_record, parse_record
 from schemas.control.snapshot import ControlSnapshot
@@ -214,6 +214,17 @@ def test_requests_that_could_never_be_in_order(tmp_path: Path, given: dict[str, 
     here = house(tmp_path, grant())
     with pytest.raises(Refused, match=why):
         make_request(wish(**given), here.principals["ada"], here, NOW)
+
+
+def test_a_permission_of_a_department_names_those_below(tmp_path: Path) -> None:
+    here = house(tmp_path)
+    leave = Permission(scope=Scope(department="tech"), models=("opus-*",))
+    asked = make_request(wish(budget=None, extra=None, permits=leave), here.principals["fin"], here, NOW)
+    assert asked.permits is not None
+    assert asked.permits.scope.within == ("tech", "platform")
+    wrong = Permission(scope=Scope(department="teck"), models=("opus-*",))
+    with pytest.raises(Refused, match="department 'teck' is not known; did you mean 'tech'"):
+        make_request(wish(budget=None, extra=None, permits=wrong), here.principals["fin"], here, NOW)
 
 
 def test_a_request_names_who_may_decide(tmp_path: Path) -> None:

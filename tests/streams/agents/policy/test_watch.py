@@ -110,8 +110,7 @@ def test_a_broken_policy_is_told_when_it_begins_when_it_doubles_and_when_it_is_o
         ("no-frontier", "firing", 0, 4),
         ("no-frontier", "updated", 1, 20),
         ("no-frontier", "resolved", 2, 20),
-    ][:1] + brief(alerts)[1:]
-    assert [(one.state, one.observed) for one in alerts] == [("firing", 4), ("resolved", 20)] or len(alerts) == 3
+    ]
     first, last = alerts[0], alerts[-1]
     assert (first.kind, first.severity, first.owner, first.contact) == ("policy", "critical", "Ada", "#search")
     assert (first.scope.team, first.scope.workflow, first.scope.model_class) == ("search", "hourly", "frontier")
@@ -120,7 +119,6 @@ def test_a_broken_policy_is_told_when_it_begins_when_it_doubles_and_when_it_is_o
         "no-frontier of Grace forbids: Restricted data stays on contracts that we have."
     )
     assert last.alert_id == first.alert_id
-    assert last.state == "resolved"
     assert last.summary.startswith("No such call has come for 3 hours: team search makes 20 calls")
     assert [cause.delta for cause in last.explanation] == [16, 4]
     assert "policy_rule = 'no-frontier'" in first.links[0].href
@@ -143,9 +141,11 @@ def test_observing_is_for_information_and_other_verdicts_are_no_news() -> None:
 def test_teams_and_use_cases_have_episodes_of_their_own() -> None:
     log = Log()
     log.at(0.1, row(0), row(0, use_case=None), row(0, team_id="risk"), row(0, workflow="other"))
-    assert sorted((one.scope.team, one.scope.use_case) for one in told(log) if one.state == "firing") == sorted(
-        [("risk", "triage"), ("search", None), ("search", "triage")], key=str
-    )
+    assert {(one.scope.team, one.scope.use_case, one.observed) for one in told(log)} == {
+        ("risk", "triage", 1),
+        ("search", None, 1),
+        ("search", "triage", 1),
+    }
 
 
 def test_quiet_ends_an_episode_and_the_next_call_begins_another() -> None:
@@ -161,6 +161,7 @@ def test_quiet_ends_an_episode_and_the_next_call_begins_another() -> None:
 def test_late_calls_of_what_is_over_are_no_news_and_much_too_late_ones_neither() -> None:
     log = Log()
     log.at(0.1, row(0), row(1))
+    log.at(8.9)
     log.at(9.0, row(0, calls=30))
     log.at(9.1, row(-40 * 24))
     assert [one.state for one in told(log, each=1)] == ["firing", "resolved"]
@@ -169,7 +170,8 @@ def test_late_calls_of_what_is_over_are_no_news_and_much_too_late_ones_neither()
 def test_an_unregistered_use_case_is_asked_about_once_until_it_is_registered() -> None:
     log = Log()
     asked = {"rule": "(use_case)", "verdict": "unclear", "use_case": "poems"}
-    log.at(0.1, row(0, **asked), row(0, **asked, team_id="risk"))
+    log.at(0.1, row(0, **asked))
+    log.at(0.2, row(0, **asked, team_id="risk"))
     log.at(40.0, row(40, **asked, calls=5_000))
     topics = Topics(log)
     (question,) = topics.alerts
@@ -211,7 +213,7 @@ def test_a_rule_that_enrich_knows_before_us_is_told() -> None:
 
 def busy() -> Log:
     log = Log()
-    for hour in range(0, 60):
+    for hour in range(60):
         rows = [row(hour, "all", "(all)", calls=9), row(hour, "allowed", calls=9)]
         if hour % 17 < 5:
             rows += [row(hour, calls=hour + 1), row(hour - 3, team_id="risk"), row(hour, rule="review")]
@@ -281,4 +283,4 @@ def test_governance_is_told_by_month_and_what_is_long_over_is_retired() -> None:
     assert (status.cost_nanousd["all"], status.cost_nanousd["governed"]) == (800, 520)
     assert status.high_risk_workflows == ("w1440",)
     assert status.period.end.isoformat() == "2027-02-01T00:00:00+00:00"
-    assert status.as_of.offsets == {0: 4}
+    assert status.as_of.offsets == {0: 3}
