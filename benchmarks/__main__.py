@@ -10,6 +10,7 @@ COMMANDS = (
     ("benchmarks.bench_enrich",),
     ("benchmarks.bench_dedupe", "--ids", "1000000"),
     ("benchmarks.bench_poison",),
+    ("benchmarks.bench_check", "--teams", "200", "--events", "500000", "--seconds", "8"),
     ("benchmarks.bench_roles", "--events", "200000"),
 )
 

@@ -6,87 +6,48 @@ stands in the way. Everything else is NotYet, with what is waited for and what t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pyarrow as pa
-from clickhouse_connect.driver.exceptions import ClickHouseError
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from runtime.clock import Clock
 from runtime.connection import KafkaConnection
-from runtime.log_identity import log_identity
 from runtime.watermarks import is_transient, log_bounds
 from schemas.adjustments import read_adjustment
 from schemas.positions import PositionError
-from schemas.topics import Topics
-from sinks.database import Database
-from sinks.errors import code_of, sentence_of, verdict
 from sinks.recovery.bases import BaseSums, Scoped
+from streamgauge.agents_asking import Asking, listed, require_rows
 from streams.agents.history import BaseQuestion, NotYet
-
-if TYPE_CHECKING:
-    from sinks.config import ClickHouseTarget
 
 _READ_S: Final = 20.0
 #: Messages looked at from the end first; a transaction ends with event messages, so one is there as a rule.
 _TAIL: Final = 8
-#: ClickHouse's code for a table that is not there: the sink has not made it yet.
-_NO_TABLE: Final = (60, 81)
-#: Gaps that are named one by one.
-_NAMED: Final = 3
 
 
 class AgentsHistory:
     """Honours `streams.agents.history.BaseHistory`. Connects at the first question. Not thread-safe."""
 
-    def __init__(self, target: ClickHouseTarget, connection: KafkaConnection, topics: Topics, clock: Clock) -> None:
-        self._target, self._connection, self._topics, self._clock = target, connection, topics, clock
-        self._database: Database | None = None
-        self._log: str | None = None
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
         #: By offset of usage.adjustments: id and offset of the last event message before it, None: there is none.
         self._last: tuple[int, tuple[str, int] | None] | None = None
 
     def bases(self, question: BaseQuestion) -> list[pa.Table]:
         """1 ClickHouse has all rows; 2 all new prices; 3 nothing was dropped or refused; 4 no resend is open; 5 sum."""
-        try:
-            return self._asked(question)
-        except (ClickHouseError, OSError) as error:
-            self.close()
-            if code_of(error) in _NO_TABLE:
-                raise NotYet("ClickHouse has no tables yet: start `streamgauge sink`") from error
-            if verdict(error) == "transient":
-                raise NotYet(f"ClickHouse does not answer ({sentence_of(error)[:200]})") from error
-            raise NotYet(f"ClickHouse refuses the question ({sentence_of(error)[:200]})", renew=True) from error
-        except KafkaException as error:
-            raise NotYet(f"Kafka does not answer ({error.args[0].str()})") from error
-
-    def _asked(self, question: BaseQuestion) -> list[pa.Table]:
-        if self._log is None:
-            self._log = log_identity(self._connection, self._topics.events)
-        if self._database is None:
-            self._database = Database.open(self._target)
-        sums = BaseSums(self._database, self._log, self._clock)
-        self._require_rows(sums, question)  # 1
-        self._require_adjustments(sums, question.adjusted)  # 2
-        self._require_whole(sums, question)  # 3
-        self._require_even(sums, question)  # 4
-        scoped = [Scoped(one.selectors, one.first_minute) for one in question.wanted]
-        return sums.sums(scoped, question.before, question.adjusted)  # 5
-
-    def _require_rows(self, sums: BaseSums, question: BaseQuestion) -> None:
-        short = []
-        for partition, offset in sorted(question.before.items()):
-            reached = sums.reaches(partition) if offset else 0
-            if reached < offset:
-                short.append(f"partition {partition} to offset {reached} of {offset}")
-        if short:
-            raise NotYet(f"ClickHouse has {_listed(short)}; waiting for the sink")
+        with self._asking as (database, log):
+            sums = BaseSums(database, log, self._asking.clock)
+            require_rows(sums, question.before)  # 1
+            self._require_adjustments(sums, question.adjusted)  # 2
+            self._require_whole(sums, question)  # 3
+            self._require_even(sums, question)  # 4
+            scoped = [Scoped(one.selectors, one.first_minute) for one in question.wanted]
+            return sums.sums(scoped, question.before, question.adjusted)  # 5
 
     def _require_adjustments(self, sums: BaseSums, adjusted: int) -> None:
         if adjusted <= 0:
             return
         if self._last is None or self._last[0] != adjusted:
-            self._last = (adjusted, _last_before(self._connection, self._topics.adjustments, adjusted))
+            self._last = (adjusted, _last_before(self._asking.connection, self._asking.topics.adjustments, adjusted))
         last = self._last[1]
         if last is not None and not sums.is_written(*last):
             raise NotYet(f"ClickHouse has not got adjustment {last[0]} yet; waiting for the sink")
@@ -95,7 +56,7 @@ class AgentsHistory:
         first_minute = min(one.first_minute for one in question.wanted)
         spans = sums.ledger(question.before, first_minute)
         if holes := [span.hole for span in spans if span.hole is not None]:
-            raise NotYet(f"ClickHouse does not have {_listed(holes)}: run `streamgauge reconcile`", renew=True)
+            raise NotYet(f"ClickHouse does not have {listed(holes)}: run `streamgauge reconcile`", renew=True)
         if refused := sum(span.refused for span in spans):
             raise NotYet(
                 f"ClickHouse refused {refused:,} events of this time for their content (usage_rejected, "
@@ -108,19 +69,12 @@ class AgentsHistory:
         if found:
             named = [f"{abs(n):,} of partition {p}, offsets {first} to {after}" for p, first, after, n in found]
             raise NotYet(
-                f"resends are not corrected yet ({_listed(named)}): run `streamgauge reconcile --correct`", renew=True
+                f"resends are not corrected yet ({listed(named)}): run `streamgauge reconcile --correct`", renew=True
             )
 
     def close(self) -> None:
-        """Give back the connection; the next question opens another."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
-
-
-def _listed(texts: list[str]) -> str:
-    more = len(texts) - _NAMED
-    return ", ".join(texts[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        """Give back the connection."""
+        self._asking.close()
 
 
 def _last_before(connection: KafkaConnection, topic: str, end: int) -> tuple[str, int] | None:

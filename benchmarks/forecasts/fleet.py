@@ -79,7 +79,8 @@ def _days_off(place: _Place, random: np.random.Generator) -> np.ndarray:
 def _costs(counts: np.ndarray, mean: float, tail: float, random: np.random.Generator) -> np.ndarray:
     """Sum of `counts` costs with a given coefficient of variation, exactly distributed for gamma costs."""
     shape = 1 / tail**2
-    return np.where(counts > 0, random.gamma(np.maximum(counts, 1) * shape, mean / shape), 0.0)
+    sums: np.ndarray = np.where(counts > 0, random.gamma(np.maximum(counts, 1) * shape, mean / shape), 0.0)
+    return sums
 
 
 def _people(
@@ -129,7 +130,7 @@ def _growing(place: _Place, random: np.random.Generator) -> np.ndarray:
 
 def _bursty(place: _Place, random: np.random.Generator) -> np.ndarray:
     """Few people and their experiments: evaluations and agent runs of hours, Pareto in size, at any time."""
-    base = _people(place, random, np.full(len(place.dates), random.integers(8, 40)), 0.1, 20, 2, 0.15)
+    base: np.ndarray = _people(place, random, np.full(len(place.dates), random.integers(8, 40)), 0.1, 20, 2, 0.15)
     hourly = base.mean()
     burst = np.zeros(len(base))
     count = random.poisson(len(place.dates) / random.uniform(3, 9))
@@ -153,19 +154,23 @@ def _weekly_batch(place: _Place, random: np.random.Generator) -> np.ndarray:
     run[1:] |= failed[:-1]
     at_night = (place.hour >= begin) & (place.hour < begin + length)
     rate = (customers * run)[place.day] * at_night * 10 / length
-    job = _costs(random.poisson(rate), 9_000, 1.2, random)
-    return job + _people(place, random, np.full(len(place.dates), random.integers(3, 12)), 0.05, 15, 1.5, 0.1)
+    job: np.ndarray = _costs(random.poisson(rate), 9_000, 1.2, random)
+    people: np.ndarray = _people(place, random, np.full(len(place.dates), random.integers(3, 12)), 0.05, 15, 1.5, 0.1)
+    found: np.ndarray = job + people
+    return found
 
 
 def _launch(place: _Place, random: np.random.Generator) -> np.ndarray:
     """A team that is there, and a product of it that goes live on some day and stays."""
-    base = _people(place, random, np.full(len(place.dates), random.integers(10, 60)), 0.05, 25, 1.5, 0.1)
+    base: np.ndarray = _people(place, random, np.full(len(place.dates), random.integers(10, 60)), 0.05, 25, 1.5, 0.1)
     days = np.arange(len(place.dates))
     live = int(random.integers(70, 230))
     ramp = np.clip((days - live) / random.uniform(1, 25), 0, 1) * random.uniform(1, 5)
     curve = 1 + 0.5 * np.sin((place.hour - 8) / 24 * 2 * np.pi)
     rate = ramp[place.day] * curve * base.mean() / 4_000
-    return base + _costs(random.poisson(rate), 4_000, 1.0, random)
+    product: np.ndarray = _costs(random.poisson(rate), 4_000, 1.0, random)
+    found: np.ndarray = base + product
+    return found
 
 
 def _small_team(place: _Place, random: np.random.Generator) -> np.ndarray:

@@ -26,7 +26,7 @@ _WARM_DAYS: Final = 29
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at some budgets of a zone: in the hour `at`, of the period [start, end), in hours since the beginning."""
+    """One look at the budgets of a zone: in the hour `at`, of the period [start, end), in hours since the beginning."""
 
     kind: str
     part: float

@@ -3,7 +3,7 @@
 Copy it beside the proxy's config and name it there (see config.yaml). It asks `streamgauge check serve`:
 
     STREAMGAUGE_CHECK_URL       http://127.0.0.1:8450/check
-    STREAMGAUGE_CHECK_TOKEN     the token of its setting check.token, where it has one
+    STREAMGAUGE_CHECK_TOKEN     the password of its setting check.password, where it has one
     STREAMGAUGE_CHECK_TIMEOUT   seconds to wait for an answer, 0.25
 
 It fails open: without an answer in time the call goes on and the proxy's log says so. Team, person and key are those

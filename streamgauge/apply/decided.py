@@ -7,6 +7,7 @@ What was decided by command lives beside the files: a file that still has the re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from runtime.rights import acknowledgement_fault, exception_fault
 from schemas.control.acknowledgements import Acknowledgement
@@ -17,6 +18,9 @@ from schemas.control.records import ControlRecord
 from schemas.control.snapshot import ControlSnapshot
 from streamgauge.apply.loading import Loaded
 from streamgauge.apply.problems import Problem
+
+#: A date is midnight UTC, and somewhere that day has begun already.
+_DAY_US: Final = 86_400_000_000
 
 
 def came_by_command(record: ControlRecord) -> bool:
@@ -66,8 +70,10 @@ def _request(grant: ExceptionGrant) -> Mapping[str, object]:
     return grant.model_dump(exclude={"decision": True, "permits": {"scope": {"within"}}})
 
 
-def check_decisions(after: ControlSnapshot, loaded: Loaded) -> list[Problem]:
-    """Decisions that files bring must be by somebody with the right; a signature in a file must hold."""
+def check_decisions(after: ControlSnapshot, loaded: Loaded, now_us: int | None) -> list[Problem]:
+    """Decisions that files bring must be by somebody with the right; a signature in a file must hold. None may be of a
+    day to come, which no later word could outdate.
+    """
     problems: list[Problem] = []
     for key in loaded.places:
         record, given = after.records.get(key), loaded.records.get(key)
@@ -76,6 +82,9 @@ def check_decisions(after: ControlSnapshot, loaded: Loaded) -> list[Problem]:
         if isinstance(given, ExceptionGrant | Acknowledgement) and given.decision != record.decision:
             # The newer decision in force stands; whoever evaluates it judges it.
             continue
+        if now_us is not None and moment_us(record.decision.at) > now_us + _DAY_US:
+            why = f"{record.decision.at.isoformat()} is still to come: write when it was decided"
+            problems.append(Problem(loaded.place(key, "decision.at"), "decision.at", why))
         if isinstance(record, Acknowledgement):
             _add(problems, loaded, key, acknowledgement_fault(record, after))
             problems += _period(record, after, loaded, key)

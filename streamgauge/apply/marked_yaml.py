@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from streamgauge.apply.problems import Place, Problem
 
 Path = tuple[str | int, ...]
+#: libyaml's, four times as fast, where PyYAML was built with it; both read the same.
+_LOADER: Final[type[yaml.SafeLoader]] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def read_documents(file: str, text: str) -> tuple[list[Marked], list[Problem]]:
     """Every document of one file; a list at the top stands for its elements. Problems instead of exceptions."""
     problems: list[Problem] = []
     documents: list[Marked] = []
-    loader = yaml.SafeLoader(text)
+    loader = _LOADER(text)
     try:
         while loader.check_node():
             node = loader.get_node()

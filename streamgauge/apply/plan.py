@@ -49,7 +49,8 @@ class Plan:
 
 def make_plan(loaded: Loaded, current: ControlSnapshot, *, prune: bool = False, now_us: int | None = None) -> Plan:
     """`prune`: delete what is in force, of a kind that the files have, and that they no longer define; never what came
-    by command. `now_us`: spans that ended before it are refused where they are new; None refuses none.
+    by command. `now_us`: spans that ended before it are refused where they are new, and so are
+    decisions of days to come; None refuses neither.
     """
     managed = {kind for document in loaded.kinds for kind in DEFINES[document]}
     unnamed = {
@@ -72,7 +73,7 @@ def make_plan(loaded: Loaded, current: ControlSnapshot, *, prune: bool = False, 
     changed = [change.key for change in changes]
     problems += check_references(after, current, loaded)
     problems += check_reach(after, loaded, changed, now_us)
-    problems += check_decisions(after, loaded)
+    problems += check_decisions(after, loaded, now_us)
     problems += check_holdings(after, current, loaded)
     if problems:
         raise ApplyError(list(dict.fromkeys(problems)))

@@ -14,6 +14,8 @@ from schemas.topics import Topics
 from streamgauge.apply.plan import Plan
 
 _TIMEOUT_S: Final = 30.0
+#: Header of the last record of a transaction.
+_LAST: Final = "sg-last"
 _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
@@ -52,9 +54,11 @@ def publish_plan(
         producer.begin_transaction()
         if check is not None:
             check()
-        for change in plan.changes:
+        for number, change in enumerate(plan.changes, start=1):
             value = None if change.record is None else dump_record(change.record)
-            _produce(producer, topics.control, change.key.encode(), value)
+            # Tells a reader that it has all of it, also where the broker's own mark is not seen.
+            last = number == len(plan.changes)
+            _produce(producer, topics.control, change.key.encode(), value, [(_LAST, b"")] if last else [])
         # Flushes, and raises what went wrong with any message: a delivery callback would let a fatal error escape.
         producer.commit_transaction(_TIMEOUT_S)
     except KafkaException as error:
@@ -70,10 +74,12 @@ def publish_plan(
         del producer
 
 
-def _produce(producer: Producer, topic: str, key: bytes, value: bytes | None) -> None:
+def _produce(
+    producer: Producer, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, str | bytes | None]]
+) -> None:
     while True:
         try:
-            return producer.produce(topic, key=key, value=value, partition=0)
+            return producer.produce(topic, key=key, value=value, partition=0, headers=headers)
         except BufferError:
             producer.poll(0.1)
 

@@ -1,7 +1,7 @@
 """In: `subtrees.yaml` at the top of a tree of files. Out: which folder belongs to whom, and what that owner holds.
 
-Looked for from each applied file upward, as far as the repository reaches; the topmost one counts, so that nobody
-below can write themselves another. What lies in no owner's folder is the root's, and may define everything.
+Looked for from each applied file upward; the topmost one counts, so that nobody below can write themselves another.
+What lies in no owner's folder is the root's, and may define everything.
 """
 
 from __future__ import annotations
@@ -69,14 +69,8 @@ class Trees:
 
 
 def top_of(path: Path) -> Path | None:
-    """The highest folder from the file upward that has a `subtrees.yaml`, within the repository."""
-    found = None
-    for folder in path.resolve().parents:
-        if (folder / SUBTREES).is_file():
-            found = folder
-        if (folder / ".git").exists():
-            break
-    return found
+    """The highest folder from the file upward that has a `subtrees.yaml`."""
+    return next((folder for folder in reversed(path.resolve().parents) if (folder / SUBTREES).is_file()), None)
 
 
 def read_trees(files: Sequence[Path], problems: list[Problem]) -> Trees:

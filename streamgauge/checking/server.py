@@ -86,7 +86,7 @@ class CheckServer:
             return None
         self._metrics.refused.labels("token").inc()
         return web.json_response(
-            {"error": "this check asks for `Authorization: Bearer …` with the token of its setting check.token"},
+            {"error": "this check asks for `Authorization: Bearer …` with its setting check.password"},
             status=401,
         )
 

@@ -28,6 +28,8 @@ def command(context: typer.Context) -> None:
 
 
 def _body(role: Role) -> None:
+    from streamgauge.agents_asking import Asking
+    from streamgauge.agents_detail import AgentsDetail
     from streamgauge.agents_history import AgentsHistory
     from streamgauge.settings.convert import agents_config, clickhouse_target
     from streams.agents.run import run_agents
@@ -35,8 +37,8 @@ def _body(role: Role) -> None:
     config = agents_config(role.settings)
     target = clickhouse_target(role.settings)
 
-    def open_history() -> AgentsHistory:
-        return AgentsHistory(target, role.connection, role.topics, role.clock)
+    def asking() -> Asking:
+        return Asking(target, role.connection, role.topics, role.clock)
 
     run_agents(
         config,
@@ -46,5 +48,6 @@ def _body(role: Role) -> None:
         role.registry,
         role.health,
         role.halt,
-        open_history if role.settings.agents.history else None,
+        (lambda: AgentsHistory(asking())) if role.settings.agents.history else None,
+        (lambda: AgentsDetail(asking())) if role.settings.agents.investigate else None,
     )

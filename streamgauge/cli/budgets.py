@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from streamgauge.cli.budgets_reading import read_statuses, running
 from streamgauge.cli.budgets_view import as_json, print_budgets
 from streamgauge.cli.options import Json, examples, settings_of
 from streamgauge.cli.output import Align
 from streamgauge.cli.signing_options import As, Key, Note, open_desk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from schemas.control.snapshot import ControlSnapshot
     from schemas.status import BudgetStatus
-    from schemas.topics import Topics
-    from streamgauge.cli.signing_options import Desk
-    from streamgauge.settings import Settings
 
 
 #: One line a budget, for the demo.
@@ -71,17 +66,18 @@ def command(
     from streamgauge.exceptions.standing import now_utc
 
     now = now_utc()
-    statuses, closed, snapshot = _read(settings_of(context))
+    desk = open_desk(settings_of(context))
+    statuses, closed = read_statuses(desk)
     if not all_periods:
         statuses = list(running(statuses, now).values())
     if scope is not None:
         statuses = [one for one in statuses if scope in one.scope.model_dump(exclude_none=True).values()]
     statuses.sort(key=lambda status: (-status.used_share, status.budget_id, status.period.start))
     if json:
-        emit_json([as_json(status, snapshot, now) for status in statuses])
+        emit_json([as_json(status, desk.snapshot, now) for status in statuses])
         return
     if statuses:
-        print_budgets(statuses, snapshot, now)
+        print_budgets(statuses, desk.snapshot, now)
     elif scope is not None:
         typer.echo(f"No budget of {scope} has a status.")
     else:
@@ -110,7 +106,7 @@ def ack_command(
     level: Literal["soft", "hard"] = "hard" if hard else "soft"
     desk, now = open_desk(settings_of(context)), now_utc()
     signer = desk.signer(key, claimed)
-    status = running(_statuses(desk), now).get(budget)
+    status = running(read_statuses(desk)[0], now).get(budget)
     record = acknowledge(budget, level, signer, desk.snapshot, status, now, note)
     desk.publish(record)
     if json:
@@ -121,16 +117,6 @@ def ack_command(
 
     period = period_name(desk.snapshot.budgets[budget], moment_us(record.period_start))
     typer.echo(f"{budget}: {level} limit acknowledged by {record.decision.by} for {period}.")
-
-
-def running(statuses: Iterable[BudgetStatus], now: datetime) -> dict[str, BudgetStatus]:
-    """The running period of each budget: the one that holds `now`, else the one that starts last."""
-    found: dict[str, BudgetStatus] = {}
-    for status in sorted(statuses, key=lambda one: one.period.start):
-        known = found.get(status.budget_id)
-        if known is None or not known.period.start <= now < known.period.end:
-            found[status.budget_id] = status
-    return found
 
 
 def budget_row(status: BudgetStatus) -> tuple[str, ...]:
@@ -156,57 +142,3 @@ def _start(status: BudgetStatus) -> str:
 
     start: datetime = status.period.start.astimezone(ZoneInfo(status.period.time_zone))
     return start.strftime("%Y-%m" if status.period.kind == "month" else "%Y-%m-%d")
-
-
-def _read(settings: Settings) -> tuple[list[BudgetStatus], bool, ControlSnapshot]:
-    """Statuses, whether those of people are closed to us, and the control records."""
-    desk = open_desk(settings)
-    everybody = list(_of_topic(desk, desk.topics.status))
-    try:
-        personal = list(_of_topic(desk, desk.topics.status_users))
-    except _closed() as error:
-        if not _is_closed(error, desk.topics):
-            raise
-        return everybody, True, desk.snapshot
-    return everybody + personal, False, desk.snapshot
-
-
-def _statuses(desk: Desk) -> list[BudgetStatus]:
-    from contextlib import suppress
-
-    found = list(_of_topic(desk, desk.topics.status))
-    with suppress(*_closed()):
-        found += _of_topic(desk, desk.topics.status_users)
-    return found
-
-
-def _closed() -> tuple[type[Exception], ...]:
-    from confluent_kafka import KafkaException
-
-    from streamgauge.tail import TopicMissing
-
-    return KafkaException, TopicMissing
-
-
-def _is_closed(error: Exception, topics: Topics) -> bool:
-    """A topic that we may not see looks like one that is not there."""
-    from confluent_kafka import KafkaError, KafkaException
-
-    if isinstance(error, KafkaException):
-        return bool(error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED)
-    return topics.status_users in str(error)
-
-
-def _of_topic(desk: Desk, topic: str) -> Iterator[BudgetStatus]:
-    from schemas.status import GOVERNANCE, BudgetStatus
-    from streamgauge.tail import read_topic
-
-    found: dict[bytes, BudgetStatus] = {}
-    for record in read_topic(desk.connection, topic):
-        if record.key is None or record.key.startswith(f"{GOVERNANCE}|".encode()):
-            continue
-        if record.value is None:
-            found.pop(record.key, None)
-        else:
-            found[record.key] = BudgetStatus.model_validate_json(record.value)
-    yield from found.values()

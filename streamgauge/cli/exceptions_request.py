@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamgauge.cli.budgets_reading import read_statuses, running
 from streamgauge.cli.options import Json, settings_of
 from streamgauge.cli.signing_options import As, Key, open_desk
 
@@ -95,7 +96,9 @@ def request_command(
         id=name,
     )
     desk, now = open_desk(settings_of(context)), now_utc()
-    grant = make_request(wish, desk.signer(key, claimed).principal, desk.snapshot, now)
+    status = running(read_statuses(desk)[0], now).get(budget) if budget is not None else None
+    event_time = status.as_of.watermark if status is not None else None
+    grant = make_request(wish, desk.signer(key, claimed).principal, desk.snapshot, now, event_time)
     decision = decide_by_rule(grant, desk.snapshot, now)
     if decision is not None:
         grant = grant.model_copy(update={"decision": decision})

@@ -37,11 +37,17 @@ class Wish:
     id: str | None = None
 
 
-def make_request(wish: Wish, requester: Principal, snapshot: ControlSnapshot, now: datetime) -> ExceptionGrant:
-    """The request, not decided yet. Refused when it could never be in order."""
+def make_request(
+    wish: Wish, requester: Principal, snapshot: ControlSnapshot, now: datetime, event_time: datetime | None = None
+) -> ExceptionGrant:
+    """The request, not decided yet. Refused when it could never be in order.
+
+    `event_time`: how far the budget has counted. An exception from now on begins there, since agents go by event time:
+    beginning later, it would wait for calls that a hard stop does not let through.
+    """
     now = now.replace(microsecond=0)
-    valid_from = wish.valid_from or now
-    valid_to = _end(wish, valid_from, now)
+    valid_to = _end(wish, wish.valid_from or now, now)
+    valid_from = wish.valid_from or min(now, (event_time or now).replace(microsecond=0))
     if wish.budget is not None:
         _check_budget(wish, snapshot, valid_from)
     if wish.permits is not None:

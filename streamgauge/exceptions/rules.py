@@ -6,7 +6,7 @@ first. A request must meet all that a rule says.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from runtime.rights import RULE, exception_fault, exception_scope
@@ -43,10 +43,9 @@ def is_met(rule: ExceptionRule, grant: ExceptionGrant, snapshot: ControlSnapshot
         return False
     if rule.data_classes and not _of_class(rule, grant, snapshot):
         return False
-    if (
-        rule.days_at_most is not None
-        and (grant.valid_to - grant.valid_from).total_seconds() > rule.days_at_most * 86_400
-    ):
+    # What lies before the request is no part of what it asks for.
+    lasts = grant.valid_to - max(grant.valid_from, grant.requested_at)
+    if rule.days_at_most is not None and lasts > timedelta(days=rule.days_at_most):
         return False
     if not set(rule.evidence) <= {one.kind for one in grant.evidence}:
         return False

@@ -131,7 +131,7 @@ def check_config(settings: Settings) -> CheckConfig:
         stale=check.stale,
         silent_after_s=check.silent_after_s,
         personal=check.personal,
-        token=reveal(check.token),
+        token=reveal(check.password),
         user_key=None if key is None else key.encode(),
     )
 

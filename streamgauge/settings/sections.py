@@ -214,6 +214,9 @@ class AgentsSettings(Section):
     history: bool = Field(
         True, description="Ask ClickHouse what a budget that is made in mid-period used before; off: it is unknown."
     )
+    investigate: bool = Field(
+        True, description="Ask ClickHouse what rose when a budget crosses a level; the alert is then told once more."
+    )
 
 
 class SinkSettings(Section):
@@ -253,7 +256,7 @@ class CheckSettings(Section):
         0.0, ge=0, description="Stale also when no status at all has come for so long; 0: however long."
     )
     personal: bool = Field(True, description="Read the status of budgets about one person, where Kafka lets us.")
-    token: SecretStr | None = Field(
+    password: SecretStr | None = Field(
         None, description="What gateways bring as `Authorization: Bearer …`; none: all who reach the port are answered."
     )
 

@@ -72,6 +72,10 @@ class BudgetBook:
         """The document of a home budget."""
         return self._home.get(budget_id)
 
+    def by_number(self) -> Mapping[int, Budget]:
+        """The home budgets by their number in the totals; another mapping whenever documents changed."""
+        return self._plan.by_number
+
     def published_starts(self, budget_id: str) -> list[int]:
         """Starts (µs) of its periods whose status stands."""
         return self.statuses.starts(budget_id)

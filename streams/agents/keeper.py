@@ -23,7 +23,7 @@ from runtime.clock import Clock
 from runtime.metrics import AgentMetrics
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.adjustments import AdjustmentLog, Corrections, NoAdjustments
-from streams.agents.base.asker import Answered, BaseAsker, Told, Waiting
+from streams.agents.beside import Beside
 from streams.agents.chain import Hole
 from streams.agents.config import AgentsConfig
 from streams.agents.shard import Counts, Settlement, Shard
@@ -51,16 +51,14 @@ class ShardKeeper:
         clock: Clock,
         metrics: AgentMetrics,
         adjustments: AdjustmentLog | None = None,
-        asker: BaseAsker | None = None,
+        beside: Beside | None = None,
     ) -> None:
-        """`asker` None: nobody is asked for the past of budgets that were made in mid-period."""
+        """`beside`: who asks the history; None: nobody."""
         self.partition = partition
         self._adjustments: AdjustmentLog = adjustments or NoAdjustments()
-        self._asker = asker
+        self._beside = beside or Beside(None, None)
         self.shard = Shard(partition, counts, config)
-        self.shard.budgets.bases.enabled = asker is not None
-        if asker is None:
-            self.shard.budgets.counting.no_history = "nobody is asked for it, since agents.history is off"
+        self._beside.enable(self.shard)
         self._store, self._log, self._clock, self._metrics = store, log, clock, metrics
 
     def open(self) -> None:
@@ -148,23 +146,13 @@ class ShardKeeper:
         """Step 3. None while nothing has to be written."""
         began = self._clock.monotonic()
         rows = self.shard.folded_rows
-        if self._asker is not None:
-            self._hear(self._asker.take(self.partition))
+        self._beside.hear(self.shard)
         settlement = self.shard.settle(self._clock.now_us(), control, force=force)
-        if self._asker is not None and (question := self.shard.budgets.bases.take_question()) is not None:
-            self._asker.put(question)
+        self._beside.ask(self.shard)
         self._metrics.rows.inc(self.shard.folded_rows - rows)
         if settlement is not None or self.shard.folded_rows > rows:
             self._metrics.settle_seconds.observe(self._clock.monotonic() - began)
         return settlement
-
-    def _hear(self, told: Told | None) -> None:
-        """What has become of the shard's question: it counts from this settlement on."""
-        book = self.shard.budgets
-        if isinstance(told, Answered):
-            book.bases.give(told.question, told.bases)
-        elif isinstance(told, Waiting):
-            book.bases.wait(book, told.question, told.why, renew=told.renew)
 
     def commit(self, settlement: Settlement) -> None:
         """Step 4. Raises Fenced or StoreBroken: what this keeper holds must be dropped, see `custody`."""
@@ -187,6 +175,5 @@ class ShardKeeper:
             self._metrics.keys.labels(name, self.partition).set(rows)
 
     def close(self) -> None:
-        if self._asker is not None:
-            self._asker.drop(self.partition)
+        self._beside.drop(self.partition)
         self._store.close()

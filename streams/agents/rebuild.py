@@ -244,6 +244,7 @@ class Rebuilder:
             )
             # Quarters of an hour that have not passed tell when a level was reached; the others are let go of soon.
             shard.budgets.totals.add_use(budget, minutes, sums, shard.budgets.quarters.table)
+            shard.forecasts.put_history(budget, minutes, sums)
 
     def _judge(self, shard: Shard, told: bool) -> None:
         """With `told`, what comes of it stands on the topics already."""
@@ -258,6 +259,7 @@ class Rebuilder:
         now_us = self._clock.now_us()
         shard.unsent += shard.spikes.reconcile(_open(standing, "spike"), now_us)
         shard.unsent += shard.ingest.reconcile(_open(standing, "ingest_quality", "source_silent"), now_us)
+        shard.forecasts.remember(standing.alerts, self._control.budgets, shard.watermarks.now.watermark_us)
         shard.policy.reconcile(alert for alert in standing.alerts.values() if alert.kind == "policy")
         shard.policy.months.remember(standing.governance)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
+from streams.agents.forecast.memory_table import FORECAST_LAYOUT, forecast_rows, forecasts_table
 from streams.agents.names import Names
 from streams.agents.positions_state import dump_positions, load_positions
 from streams.agents.spikes.baseline import TEAM
@@ -44,6 +45,8 @@ class Recorder:
             "budget": self._shard.budgets.totals.table,
             "quarter": self._shard.budgets.quarters.table,
             "bucket": self._shard.spikes.buckets.table,
+            "hour": self._shard.forecasts.hours.all,
+            "stray": self._shard.forecasts.hours.strays,
         }
 
     def _names(self) -> dict[str, Names]:
@@ -67,8 +70,17 @@ class Recorder:
         baselines = self._shard.spikes.rows if full else judged
         if baselines is not None and len(baselines):
             tables["baselines"] = _baselines(baselines)
+        if (learnt := self._shard.forecasts.take_rows(full)) is not None:
+            tables["forecasts"] = forecasts_table(*learnt)
         documents: dict[str, str | None] = {}
-        for part in (self._shard.budgets, self._shard.spikes, self._shard.ingest, self._shard.policy):
+        for part in (
+            self._shard.budgets,
+            self._shard.forecasts,
+            self._shard.spikes,
+            self._shard.ingest,
+            self._shard.policy,
+            self._shard.looks,
+        ):
             documents |= part.documents() if full else part.take_documents()
         tables["documents"] = pa.table(
             {"key": pa.array(documents, pa.utf8()), "text": pa.array(documents.values(), pa.utf8())}
@@ -92,6 +104,8 @@ class Recorder:
             "spikes_next": self._shard.spikes.next,
             "spikes_quiet": self._shard.spikes.quiet,
             "ingest": self._shard.ingest.positions(),
+            "forecasts": self._shard.forecasts.positions(),
+            "forecast_layout": FORECAST_LAYOUT,
             "layout": TEAM.itemsize,
         }
 
@@ -117,17 +131,25 @@ class Recorder:
             self._shard.spikes.buckets.table.drop_before(self._shard.spikes.next)
         documents: dict[str, str | None] = {}
         rows: np.ndarray | None = None
+        learnt: pa.Table | None = None
         for checkpoint in checkpoints:
             if (stored := checkpoint.tables.get("documents")) is not None:
                 documents |= dict(zip(stored["key"].to_pylist(), stored["text"].to_pylist(), strict=True))
+            learnt = checkpoint.tables.get("forecasts", learnt)
             if (stored := checkpoint.tables.get("baselines")) is not None and positions["layout"] == TEAM.itemsize:
                 # A changed layout means a new detector: it learns afresh rather than misread the old one's memory.
                 rows = np.frombuffer(b"".join(stored["row"].to_pylist()), dtype=TEAM).copy()
         kept = {key: text for key, text in documents.items() if text is not None}
         self._shard.budgets.restore(kept)
+        if positions.get("forecast_layout") == FORECAST_LAYOUT:
+            self._shard.forecasts.restore(positions["forecasts"], forecast_rows(learnt), kept)
+        else:
+            # Of before forecasts, or learnt otherwise: the warnings stand, the rest is learnt afresh.
+            self._shard.forecasts.restore(None, None, kept)
         self._shard.spikes.restore(rows, kept)
         self._shard.ingest.restore(positions.get("ingest"), kept)
         self._shard.policy.restore(kept)
+        self._shard.looks.restore(kept)
         self._sequence = checkpoints[-1].sequence + 1
         self._live = [(checkpoint.sequence, checkpoint.parts) for checkpoint in checkpoints]
 

@@ -29,9 +29,12 @@ from runtime.metrics import AgentMetrics
 from schemas.topics import Topics
 from streams.agents.app import make_app
 from streams.agents.base.asker import BaseAsker
+from streams.agents.beside import Beside
 from streams.agents.config import AgentsConfig
 from streams.agents.custody import Custody
 from streams.agents.history import BaseHistory
+from streams.agents.investigation.detail import SpendingDetail
+from streams.agents.investigation.investigator import Investigator
 from streams.agents.kafka_adjustments import KafkaAdjustmentLog
 from streams.agents.kafka_store import KafkaStateStore, KafkaTallyLog
 from streams.agents.keeper import ShardKeeper
@@ -61,10 +64,11 @@ def run_agents(
     health: Health,
     halt: threading.Event | None = None,
     open_history: Callable[[], BaseHistory] | None = None,
+    open_detail: Callable[[], SpendingDetail] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; call it on the main thread. Owns the process's event loop. `halt`: whether a stop
-    was asked for before that loop could hear of it. `open_history`: who is asked for the past of new budgets; None:
-    nobody.
+    was asked for before that loop could hear of it. `open_history`: who is asked for the past of new budgets,
+    `open_detail`: for what rose when a budget crosses a level; None: nobody.
 
     Raises PartitionMismatch when the topics differ from the settings, and whatever else must end the process.
     """
@@ -85,9 +89,12 @@ def run_agents(
             metrics, has_adjustments = AgentMetrics(registry), topics.adjustments in found
             ended = False
             while not ended and not (halt is not None and halt.is_set()):
-                asker = None if open_history is None else BaseAsker(open_history, clock)
+                beside = Beside(
+                    None if open_history is None else BaseAsker(open_history, clock),
+                    None if open_detail is None else Investigator(open_detail, clock),
+                )
                 worker = _Worker(
-                    config, connection, topics, clock, metrics, health, control, Path(folder), has_adjustments, asker
+                    config, connection, topics, clock, metrics, health, control, Path(folder), has_adjustments, beside
                 )
                 try:
                     asyncio.run(worker.run(halt))
@@ -113,11 +120,11 @@ class _Worker:
         control: ControlLog,
         folder: Path,
         has_adjustments: bool,
-        asker: BaseAsker | None,
+        beside: Beside,
     ) -> None:
         self._config, self._connection, self._topics, self._clock = config, connection, topics, clock
         self._health, self._control, self._folder = health, control, folder
-        self._metrics, self._asker = metrics, asker
+        self._metrics, self._beside = metrics, beside
         self._tallies = KafkaTallyLog(connection, topics, config.group)
         self._stopping = threading.Event()
         self._adjustments: KafkaAdjustmentLog | None = None
@@ -126,8 +133,7 @@ class _Worker:
             self._adjustments.start()
         else:
             _log.warning("agents.no_adjustments", topic=topics.adjustments, consequence="corrections are not added")
-        if asker is not None:
-            asker.start()
+        beside.start()
 
     async def run(self, halt: threading.Event | None) -> None:
         """Start, wait for a signal or a failure, stop. Leaving, every shard is settled and committed a last time."""
@@ -174,8 +180,7 @@ class _Worker:
             await custody.close()
             if self._adjustments is not None:
                 self._adjustments.stop()
-            if self._asker is not None:
-                self._asker.stop()
+            self._beside.stop()
             if totals is not None:
                 await totals.cleanup()
             if custody.failed.done():
@@ -204,7 +209,7 @@ class _Worker:
             self._clock,
             self._metrics,
             self._adjustments,
-            self._asker,
+            self._beside,
         )
 
     async def _watch_idle(self, custody: Custody, threads: ThreadPoolExecutor) -> None:

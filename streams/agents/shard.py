@@ -21,7 +21,9 @@ from streams.agents.batch import BudgetRows, Entry, read_rows
 from streams.agents.budgets import BudgetBook, StatusRecord
 from streams.agents.chain import Chain, Hole, Ready
 from streams.agents.config import AgentsConfig
+from streams.agents.forecast.book import ForecastBook
 from streams.agents.ingest.watch import IngestWatch
+from streams.agents.investigation.look import Looks
 from streams.agents.names import Names
 from streams.agents.policy.watch import PolicyWatch
 from streams.agents.recorder import Recorder
@@ -68,9 +70,11 @@ class Shard:
         self.watermarks = Watermarks(counts.inputs)
         self.windows = TeamWindows()
         self.budgets = BudgetBook(partition, counts.tallies, counts.inputs, historical_us)
+        self.forecasts = ForecastBook(self.budgets, historical_us)
         self.spikes = SpikeWatch(config.spikes, self.teams, self.classes, historical_us)
         self.ingest = IngestWatch(config.ingest, counts.inputs)
         self.policy = PolicyWatch(config.policy, historical_us)
+        self.looks = Looks()
         self._entries: list[Entry] = []
         #: Next offset of the adjustment log, and rows of it that are not folded yet.
         self.adjusted = 0
@@ -151,7 +155,12 @@ class Shard:
         if count:
             self.windows.fold(cells.keys, cells.sums, now.watermark_us)
             self.spikes.buckets.table.add(cells.bucket_keys, cells.bucket_sums)
-        self.unsent += self.budgets.settle(rows, timeline, control, now_us, self._fold_corrections())
+        of_budgets = self.budgets.settle(rows, timeline, control, now_us, self._fold_corrections())
+        self.unsent += of_budgets
+        self.unsent += self.looks.settle(
+            of_budgets, self.budgets, self.partition, self.chain.applied, now.watermark_us, now_us
+        )
+        self.unsent += self.forecasts.settle(rows, timeline, now_us)
         self.unsent += self.spikes.settle(timeline, control, now_us)
         self.unsent += self.ingest.settle(control, now_us)
         self.unsent += self.policy.settle(now.watermark_us, control, now_us)

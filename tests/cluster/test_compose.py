@@ -12,15 +12,23 @@ from typer.core import TyperGroup
 from schemas.topics import Topics
 from streamgauge.cli import app
 from streamgauge.settings import load_settings
-from streamgauge.settings.convert import clickhouse_target, enrich_config, kafka_connection, topic_names
+from streamgauge.settings.convert import (
+    check_config,
+    clickhouse_target,
+    enrich_config,
+    kafka_connection,
+    topic_names,
+)
 from tests.cluster.files import COMPOSE_FILE, ROLES, ROOT, compose, example_environment, filled, service, variables
 
 SERVICES = sorted(compose()["services"])
-OURS = (*ROLES, "setup")
+#: Ours that run for ever; `check` publishes a port, so it is not scaled by count.
+LASTING = (*ROLES, "check")
+OURS = (*LASTING, "setup")
 
 
 def test_the_house_is_complete() -> None:
-    assert set(SERVICES) == {"kafka", "schema-registry", "clickhouse", "grafana", "setup", *ROLES}
+    assert set(SERVICES) == {"kafka", "schema-registry", "clickhouse", "grafana", "setup", *LASTING}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -54,7 +62,7 @@ def test_every_foreign_service_has_a_health_check(name: str) -> None:
 
 def test_ours_is_checked_by_the_image() -> None:
     assert service("setup")["healthcheck"] == {"disable": True}, "setup ends: it has no endpoint to ask"
-    assert all("healthcheck" not in service(name) for name in ROLES)
+    assert all("healthcheck" not in service(name) for name in LASTING)
 
 
 @pytest.mark.parametrize("name", ROLES)
@@ -136,6 +144,7 @@ def test_each_role_is_given_what_it_needs_and_no_more() -> None:
         "enrich": common | {"STREAMGAUGE_REGISTRY", "STREAMGAUGE_ENRICH"},
         "agents": common,
         "sink": common | {"STREAMGAUGE_REGISTRY", "STREAMGAUGE_CLICKHOUSE"},
+        "check": common | {"STREAMGAUGE_ENRICH", "STREAMGAUGE_CHECK"},
     }
     assert enrich_config(settings_of("enrich")).user_key
     assert clickhouse_target(settings_of("sink")).username == "writer"
@@ -158,6 +167,14 @@ def commands() -> TyperGroup:
 def test_roles_run_a_command_that_exists(name: str) -> None:
     assert service(name)["command"] == [name]
     assert name in commands().commands
+
+
+def test_the_check_listens_where_its_port_is_published() -> None:
+    check = service("check")
+    config = check_config(settings_of("check"))
+    assert check["command"] == ["check", "serve"]
+    assert check["ports"] == [f"127.0.0.1:{config.port}:{config.port}"]
+    assert (config.host, bool(config.user_key)) == ("0.0.0.0", True)
 
 
 def test_setup_runs_commands_that_exist() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ NOON = NOON_US // 60_000_000
 
 
 @pytest.fixture
-def database(http_target: ClickHouseTarget) -> Any:
+def database(http_target: ClickHouseTarget) -> Iterator[Database]:
     with Database.open(http_target, create=True) as opened:
         migrate(opened, FixedClock(NOON_US), has_access_control=has_access_control(opened))
         yield opened

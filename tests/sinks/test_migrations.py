@@ -29,6 +29,7 @@ VIEWS = {
     "showback_monthly",
     "rejections_daily",
     "exception_outcomes",
+    "policy_daily",
 }
 TABLES = {
     "usage_events_raw",

@@ -206,6 +206,10 @@ REFUSED = [
         ACK.format(start="2026-11-01", level="soft", by="fin").replace("search-month", "nope"),
         "2: id: budget 'nope' is not",
     ),
+    (
+        (EXCEPTION + DECISION.format(via="review", by="fin")).replace("at: 2026-11-11", "at: 2099-01-01"),
+        "13: decision.at: 2099-01-01T00:00:00+00:00 is still to come: write when it was decided",
+    ),
     # Policies that contradict themselves.
     (
         f"{POLICY}allow: {{models: [a, gpt-5]}}\nforbid:\n  models: [gpt-*]",

@@ -163,7 +163,7 @@ def test_differences_are_booked_once_and_closed_months_stay_closed(calls: Calls)
 
 def test_a_correction_reaches_budgets_of_every_selector(calls: Calls) -> None:
     when = us(2026, 3, 10)
-    columns = {
+    columns: dict[str, Any] = {
         "workflow": ["w", None, "w"],
         "role": ["dev", "dev", None],
         "criticality": "high",

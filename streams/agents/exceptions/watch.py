@@ -97,29 +97,28 @@ class ExceptionWatch:
         return alerts + self._gone(now_us)
 
     def _gone(self, now_us: int) -> list[Alert]:
-        """Exceptions whose record was removed: what was not over is revoked, and all are forgotten."""
+        """Exceptions whose record was removed: what was not over is revoked. What was told stays known: the same id may
+        come again, and goes on counting its revisions.
+        """
         alerts: list[Alert] = []
         for name in sorted(self.alerts.keys() - self._records.keys()):
-            last = self.alerts.pop(name)
-            self._changed.add(name)
+            last = self.alerts[name]
             if last.exception is None or last.exception.step in OVER:
                 continue
-            alerts.append(
-                last.model_copy(
-                    update={
-                        "revision": last.revision + 1,
-                        "state": "resolved",
-                        "historical": False,
-                        "exception": last.exception.model_copy(
-                            update={"step": "revoked", "by": None, "note": "its record was removed"}
-                        ),
-                        "summary": f"Exception {name} was withdrawn: its record was removed.",
-                        "suggested_action": "None.",
-                        "occurred_at": to_datetime(now_us),
-                        "evaluated_at": to_datetime(now_us),
-                    }
-                )
+            step = last.exception.model_copy(
+                update={"step": "revoked", "by": None, "note": "its record was removed"}
             )
+            changes = {
+                "revision": last.revision + 1,
+                "state": "resolved",
+                "historical": False,
+                "exception": step,
+                "summary": f"Exception {name} was withdrawn: its record was removed.",
+                "suggested_action": "None.",
+                "occurred_at": to_datetime(now_us),
+                "evaluated_at": to_datetime(now_us),
+            }
+            alerts.append(self._put(name, last.model_copy(update=changes)))
         return alerts
 
     def _revision(self, name: str) -> int:
@@ -141,10 +140,9 @@ class ExceptionWatch:
             self._put(alert.exception.id, alert)
 
     def take_documents(self) -> dict[str, str | None]:
-        """What was told last of the exceptions that changed, as JSON by key; None: forgotten."""
-        documents = {
-            f"exception/{name}": self.alerts[name].model_dump_json() if name in self.alerts else None
-            for name in self._changed
+        """What was told last of the exceptions that changed, as JSON by key."""
+        documents: dict[str, str | None] = {
+            f"exception/{name}": self.alerts[name].model_dump_json() for name in self._changed
         }
         self._changed.clear()
         return documents

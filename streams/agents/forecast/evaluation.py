@@ -35,9 +35,18 @@ class Evaluation:
     is_long: np.ndarray
     is_known: np.ndarray
 
+    def one(self, slot: int) -> Evaluation:
+        """Of one slot alone."""
+        at = slice(slot, slot + 1)
+        rest = Outlook(self.rest.mean[at], self.rest.variation[at])
+        return Evaluation(
+            self.hour, self.start_us[at], self.end_us[at], self.used[at], rest, self.is_long[at], self.is_known[at]
+        )
+
     def total(self, z: float) -> np.ndarray:
         """The period's total that stands `z` normal deviations up."""
-        return self.used + quantile(self.rest.mean, self.rest.variation, z)
+        found: np.ndarray = self.used + quantile(self.rest.mean, self.rest.variation, z)
+        return found
 
     def chance(self, limits: np.ndarray) -> np.ndarray:
         """Chance that the total exceeds the limits."""
@@ -70,9 +79,10 @@ def evaluate(roster: Roster, hour: int, used: np.ndarray) -> Evaluation:
 
 def forecast_of(roster: Roster, slot: int, seen: Evaluation, budget: Budget, used: int) -> Forecast:
     """For a status: of one budget as it holds. What has been used since the evaluation is not forgotten."""
-    p10, p50, p90 = (max(used, round(float(seen.total(z)[slot]))) for z in (-Z90, 0.0, Z90))
+    own = seen.one(slot)
+    p10, p50, p90 = (max(used, round(float(own.total(z)[0]))) for z in (-Z90, 0.0, Z90))
     limit = budget.limit_units
-    chance = 1.0 if used > limit else float(seen.chance(np.full(len(seen.used), float(limit)))[slot])
+    chance = 1.0 if used > limit else float(own.chance(np.array([float(limit)]))[0])
     first = int(roster.rows["first"][slot])
     return Forecast(
         p10=p10,
@@ -80,7 +90,7 @@ def forecast_of(roster: Roster, slot: int, seen: Evaluation, budget: Budget, use
         p90=p90,
         chance_of_exceeding=round(min(max(chance, 0.0), 1.0), 4),
         exhausted_on=exhausted_on(roster, slot, seen, limit) if p50 >= limit else None,
-        method="hour_of_week" if seen.is_long[slot] else "insufficient_history",
+        method="hour_of_week" if own.is_long[0] else "insufficient_history",
         weeks=0.0 if first < 0 else round(max(0, seen.hour - first) / WEEK_HOURS, 2),
         evaluated_at=to_datetime(seen.hour * HOUR_US),
     )
@@ -89,7 +99,7 @@ def forecast_of(roster: Roster, slot: int, seen: Evaluation, budget: Budget, use
 def exhausted_on(roster: Roster, slot: int, seen: Evaluation, limit: int) -> datetime | None:
     """When the expected use reaches the limit, within the period; the evaluation where it has."""
     used, end_us = float(seen.used[slot]), int(seen.end_us[slot])
-    rest = float(seen.total(0.0)[slot]) - used
+    rest = float(seen.one(slot).total(0.0)[0]) - used
     if used >= limit or rest <= 0:
         return to_datetime(seen.hour * HOUR_US) if used >= limit else None
     hours = np.arange(seen.hour, -(-end_us // HOUR_US), dtype=np.int64)

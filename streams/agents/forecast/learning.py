@@ -114,8 +114,7 @@ def _rescale(rows: np.ndarray, which: np.ndarray, factor: np.ndarray) -> None:
 
 
 def _turn(rows: np.ndarray, hour: int, day: int) -> None:
-    """The day is over when `hour` begins: hold it against what was expected, keep it, and tell what is expected next.
-    """
+    """The day is over when `hour` begins: hold it against what was expected, keep it, tell what is expected next."""
     rows["days"][:, day % DAYS] = rows["today"]
     whole_days = (hour - rows["first"]) // DAY_HOURS
     _weigh_errors(rows, day, whole_days)

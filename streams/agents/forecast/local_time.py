@@ -29,9 +29,7 @@ def _offsets(zone: str, block: int) -> np.ndarray:
     """Seconds east of UTC at the start of each hour of a block."""
     place = ZoneInfo(zone)
     start = datetime.fromtimestamp(block * _BLOCK * 3_600, UTC)
-    found = [
-        (start + timedelta(hours=hour)).astimezone(place).utcoffset() or timedelta() for hour in range(_BLOCK)
-    ]
+    found = [(start + timedelta(hours=hour)).astimezone(place).utcoffset() or timedelta() for hour in range(_BLOCK)]
     offsets = np.array([offset.total_seconds() for offset in found], dtype=np.int64)
     offsets.setflags(write=False)
     return offsets

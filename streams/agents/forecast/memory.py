@@ -35,6 +35,7 @@ ROW: Final = np.dtype(
         ("off_week", np.float32, (WAYS,)),  # squared relative errors of whole weeks, by way
         ("weeks_told", np.float32),  # how many of them there were
         ("month_end", np.float32),  # the last three days of a month against usual ones
+        ("high", np.int32),  # the hour of the last evaluation, if it found the limit likely to be exceeded
     ]
 )
 

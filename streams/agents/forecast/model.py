@@ -134,4 +134,5 @@ def _variation(
     own = (early * day + (1 - early) * part) * np.clip(2 * left, 0.01, 1) ** tuning.tail
     variance = own * near * mean_day + day * far * mean_day + level * drift * far**2
     mean = near + far
-    return np.divide(variance, mean**2, out=np.full(len(rows), 1.0), where=mean > 0)
+    found: np.ndarray = np.divide(variance, mean**2, out=np.full(len(rows), 1.0), where=mean > 0)
+    return found

@@ -21,17 +21,16 @@ class Roster:
         self.numbers = np.zeros(0, dtype=np.int64)
         self.rows = np.zeros(0, dtype=ROW)
         self.budgets: list[Budget] = []
+        self.slot_of: dict[str, int] = {}
         self.zones: dict[str, np.ndarray] = {}
         #: Period that holds the hour last looked at, µs; an end of 0 where there is none.
         self.start_us = np.zeros(0, dtype=np.int64)
         self.end_us = np.zeros(0, dtype=np.int64)
         self._known: Mapping[int, Budget] = {}
 
-    def take(self, by_number: Mapping[int, Budget]) -> bool:
-        """Let these be the budgets from now on; memories of those that stay are kept. Whether there was news."""
-        if by_number == self._known:
-            return False
-        self._known = dict(by_number)
+    def take(self, by_number: Mapping[int, Budget]) -> None:
+        """Let these be the budgets from now on; memories of those that stay are kept."""
+        self._known = by_number
         kept = sorted(number for number, budget in by_number.items() if budget.period != "hour")
         numbers = np.array(kept, dtype=np.int64)
         rows = fresh(len(numbers))
@@ -39,12 +38,12 @@ class Roster:
         rows[known] = self.rows[np.searchsorted(self.numbers, numbers[known])]
         self.numbers, self.rows = numbers, rows
         self.budgets = [by_number[number] for number in kept]
+        self.slot_of = {budget.id: slot for slot, budget in enumerate(self.budgets)}
         zones: dict[str, list[int]] = {}
         for slot, budget in enumerate(self.budgets):
             zones.setdefault(budget.time_zone, []).append(slot)
         self.zones = {zone: np.array(slots) for zone, slots in sorted(zones.items())}
         self.start_us, self.end_us = np.zeros(len(numbers), np.int64), np.zeros(len(numbers), np.int64)
-        return True
 
     def slots(self, numbers: np.ndarray) -> np.ndarray:
         """Where these budgets stand; -1 for those that are not here."""

@@ -8,7 +8,7 @@ from runtime.clock import to_datetime
 from schemas.alerts import Alert, AlertState, AlertWindow, Link, Severity, alert_id
 from schemas.control.periods import period_name
 from streams.agents.budget_texts import UNITS, amount, scope_of, subject
-from streams.agents.forecast.warnings import ForecastWarning
+from streams.agents.forecast.warned import ForecastWarning
 from streams.agents.queries import spending_query
 
 _RESOLVED: Final = {

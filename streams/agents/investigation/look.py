@@ -19,7 +19,7 @@ from schemas.control.periods import HOUR_US
 from streams.agents.budget_texts import budget_alert
 from streams.agents.crossings import Crossing, CrossingKey
 from streams.agents.history import Before
-from streams.agents.investigation.detail import CauseQuestion, Detail, Moves, Question, SiblingQuestion, Span
+from streams.agents.investigation.detail import CauseQuestion, Detail, Question, SiblingQuestion, Span
 from streams.agents.investigation.wording import Explanation, explain, moved
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Final
 
 from schemas.alerts import Cause
 from schemas.control.budgets import Budget
-from streams.agents.budget_texts import amount, subject
+from streams.agents.budget_texts import amount
 from streams.agents.investigation.detail import Detail, Dimension, Mover, Moves, Sibling
 
 #: Finest first: of two dimensions that explain alike, the finer one tells more.
@@ -44,7 +44,8 @@ def explain(budget: Budget, detail: Detail) -> Explanation | None:
     rise = detail.now - detail.before
     parts = [_cache(detail), _mix(detail)]
     if rise <= 0:
-        largest = max(_of(detail, _best(detail, detail.now)), key=lambda one: (one.now, one.value), default=None)
+        split: Dimension = next((one for one in _DIMENSIONS if len(_of(detail, one)) > 1), "model")
+        largest = max(_of(detail, split), key=lambda one: (one.now, one.value), default=None)
         if largest is not None:
             parts.insert(0, f"largest is {_named(largest)} with {amount(budget.unit, largest.now)}")
         told = "; ".join(part for part in parts if part)
@@ -77,8 +78,8 @@ def moved(budget: Budget, moves: Moves) -> Explanation | None:
         after=float(first.after),
     )
     sentence = (
-        f"In the hour after, {subject(budget)[0].lower()}{subject(budget)[1:]} used {amount(budget.unit, fall)} less than "
-        f"in the hour before, and {_sibling(first)} {amount(budget.unit, rise)} more: spend may have moved there."
+        f"In the hour after, it used {amount(budget.unit, fall)} less than in the hour before, and {_sibling(first)} "
+        f"{amount(budget.unit, rise)} more: spend may have moved there."
     )
     return Explanation((cause,), 1.0 - cause.share, sentence)
 

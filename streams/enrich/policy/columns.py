@@ -107,7 +107,7 @@ class PolicyIndex:
         at_us = ints(enriched, "occurred_at")
         columns = [kinds.codes(whole(enriched.column(name))) for name, kinds in self._columns.items()]
         columns.append(np.searchsorted(self._boundaries, at_us, "right").astype(np.int64))
-        places, of = _distinct(keys_of(columns, len(at_us)))
+        places, of = distinct(keys_of(columns, len(at_us)))
         if len(self._combinations) > _REMEMBERED:
             self._combinations.clear()
         combinations = zip(*(column[places].tolist() for column in columns), strict=True)
@@ -216,7 +216,7 @@ def _is_there(column: pa.Array) -> Ints:
     return pc.is_valid(column).to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
 
 
-def _distinct(keys: Ints) -> tuple[Ints, Ints]:
+def distinct(keys: Ints) -> tuple[Ints, Ints]:
     """A row of each distinct key (none is below 0), and for each row the place of its key among those."""
     span = int(keys.max()) + 1
     if span > _DENSE * len(keys):

@@ -22,9 +22,12 @@ from schemas.tallies import ALL_CALLS, FACETS, MEASURES, TALLIES
 from streams.enrich.columns import Ints, whole
 from streams.enrich.facts import Facts
 from streams.enrich.groups import Index, Names, keys_of, sum_groups
-from streams.enrich.policy.columns import Judged
+from streams.enrich.policy.columns import Judged, distinct
 
 _HOUR: Final = 60
+#: Integers below 2 to this power are whole numbers in floating point too.
+_WHOLE_BITS: Final = 53
+_HALF: Final = 32
 #: What is told of calls that are not in order.
 _DIMENSIONS: Final = ("team_id", "department", "use_case", "stage", "model_class", "workflow")
 
@@ -48,7 +51,7 @@ def policy_rows(facts: Facts, judged: Judged) -> PolicyRows:
     keys = keys_of(
         [facts.partition, hour, judged.codes, unattributed.astype(np.int64), unpriced.astype(np.int64)], len(hour)
     )
-    rows, sums = sum_groups(keys, facts.sums)
+    rows, sums = _sum_few(keys, facts.sums)
     all_calls = _Summed(facts.partition[rows], hour[rows], sums)
     groups = Judged(judged.codes[rows], judged.judgements)
     known = groups.where(lambda one: one.verdict is not None)
@@ -148,6 +151,21 @@ def _rows(summed: _Summed, rules: list[str], verdicts: Sequence[str], texts: dic
         [columns.get(field.name, pa.nulls(count, field.type)) for field in TALLIES], schema=TALLIES
     )
     return PolicyRows(table, summed.partition, rules)
+
+
+def _sum_few(keys: Ints, measures: Ints) -> tuple[Ints, Ints]:
+    """As `sum_groups`, where there are few groups: nothing is sorted. Sums are counted in floating point as long as
+    they stay whole there, by their two halves otherwise.
+    """
+    rows, of = distinct(keys)
+    sums = np.empty((len(measures), len(rows)), np.int64)
+    for measure, values in zip(sums, measures, strict=True):
+        if int(np.abs(values).max()) * len(values) < 2**_WHOLE_BITS:
+            measure[:] = np.bincount(of, values)
+        else:
+            upper, lower = values >> _HALF, values & (2**_HALF - 1)
+            measure[:] = (np.bincount(of, upper).astype(np.int64) << _HALF) + np.bincount(of, lower).astype(np.int64)
+    return rows, sums
 
 
 def _truths(column: pa.ChunkedArray) -> _Truths:

@@ -61,20 +61,19 @@ def documents(draw: Any) -> list[ControlRecord]:
         for name in draw(st.sets(st.sampled_from(NAMES))):
             mine = hash_user(KEY, name) if kind == "user" else name
             records.append(Sender(sender=kind, id=mine, terms=draw(terms(_membership))))
-    for case in draw(st.sets(st.sampled_from(CASES))):
-        records.append(
-            UseCase(
-                id=case,
-                owner="Ada",
-                criticality=draw(st.sampled_from(["low", "high"])),
-                data_class=draw(maybe(["public", "secret"])),
-                stage=draw(maybe(STAGES)),
-                teams=tuple(draw(st.sets(st.sampled_from(TEAMS), max_size=2))),
-            )
+    records += [
+        UseCase(
+            id=case,
+            owner="Ada",
+            criticality=draw(st.sampled_from(["low", "high"])),
+            data_class=draw(maybe(["public", "secret"])),
+            stage=draw(maybe(STAGES)),
+            teams=tuple(draw(st.sets(st.sampled_from(TEAMS), max_size=2))),
         )
-    for model in draw(st.sets(st.sampled_from(["gpt-4o", "gpt-*", "gpt-4o-m*", "o*"]))):
-        records.append(CatalogueModel(id=model, model_class=f"class-{len(model)}"))
-    return records
+        for case in draw(st.sets(st.sampled_from(CASES)))
+    ]
+    models = draw(st.sets(st.sampled_from(["gpt-4o", "gpt-*", "gpt-4o-m*", "o*"])))
+    return [*records, *(CatalogueModel(id=model, model_class=f"class-{len(model)}") for model in models)]
 
 
 QUESTIONS = st.builds(
@@ -94,7 +93,7 @@ def text(value: str | None) -> pa.Array:
     return pa.array([value], pa.utf8())
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(documents(), QUESTIONS)
 def test_a_question_is_resolved_as_enrich_resolves_a_row(records: list[ControlRecord], asked: Question) -> None:
     snapshot = snapshot_of(*records)

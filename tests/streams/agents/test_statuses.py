@@ -5,7 +5,7 @@ from __future__ import annotations
 from schemas.control.budgets import Scope
 from schemas.control.base import us_moment
 from streams.agents.floors import floor_minute
-from tests.streams.agents.samples import NANO, budget, budget_row, control, us
+from tests.streams.agents.samples import NANO, budget, budget_row, control, idle, us
 from tests.streams.agents.test_budgets import CONFIG, DAY, HOUR, MINUTE, NOON, Desk
 
 MIDNIGHT = us("2026-11-11T00:00:00+00:00")
@@ -107,7 +107,8 @@ def test_a_changed_state_does_not_wait_for_the_next_checkpoint() -> None:
     desk.spend(NOON, b, "1")
     assert desk.status["state"] == "unknown"
     # Within the second that figures may wait, the other input partition is heard: the state becomes known.
-    desk.offer(NOON + MINUTE, partition=1)
+    desk.shard.offer(idle(1, 0, None, partition=1))
+    desk.offset += 1
     settlement = desk.shard.settle(NOON + 1_000, desk.control)
     assert settlement is not None
     assert b'"state":"ok"' in (settlement.statuses[-1][1] or b"")

@@ -149,3 +149,16 @@ def test_one_call_is_judged_in_plain_python_too(model: str, verdict: str) -> Non
     policy = Policy(id="p", forbid=Choice(models=("o3*",)), owner="Grace", reason="dear", retention_class="short")
     judgement = Judge(snapshot_of(policy)).judge({"model": model}, 0)
     assert (judgement.verdict, judgement.rule, judgement.retention_class) == (verdict, "p", "short")
+
+
+def test_costs_beyond_what_floating_point_holds_are_summed_to_the_nano_dollar() -> None:
+    costs = [2**58 + 1, 2**58 + 3, 5, 2**33 + 7]
+    policy = Policy(id="p", forbid=Choice(models=("o3*",)), owner="Grace", reason="dear")
+    judged = PolicyIndex(snapshot_of(policy)).judge(enriched_table(4, cost_nanousd=costs))
+    assert judged is not None
+    table = enriched_table(4, cost_nanousd=costs)
+    tallies = TallyMaker(1).tally(judged.on(table), BudgetIndex(()), NOBODY, judged)
+    rows = [row for row in tallies[0, 0].to_pylist() if row["policy_rule"] is not None]
+    assert {(row["policy_verdict"], row["calls"], row["cost_nanousd"]) for row in rows} == {
+        (verdict, 4, sum(costs)) for verdict in ("all", "governed", "allowed")
+    }

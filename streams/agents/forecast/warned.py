@@ -1,4 +1,4 @@
-"""In: forecasts that were worth an alert. Out: what has been told of each, so that it is told once a period and rule."""
+"""In: forecasts that were worth an alert. Out: what was told of each, so that it is told once a period and rule."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ class ForecastWarnings:
         self._changed.update(self.all)
 
     def take_changes(self) -> dict[str, str | None]:
-        changes = {
-            f"forecast/{key.text()}": self.all[key].dump() if key in self.all else None for key in self._changed
-        }
+        changes = {f"forecast/{key.text()}": self.all[key].dump() if key in self.all else None for key in self._changed}
         self._changed.clear()
         return changes
 

@@ -1,0 +1,253 @@
+"""How long `streamgauge check serve` takes to answer, alone and while the pipeline runs full on the same machine.
+
+python -m benchmarks.bench_check --teams 1000 --rate 200 --seconds 20
+
+An open-loop client: questions are sent when they are due, whether earlier ones were answered or not, and an answer's
+time counts from when its question was due. So a process that stands still for a moment is charged for every question of
+that moment. The client is on the same machine, and its own wait for a processor is in the figures too.
+
+Two phases: the roles have nothing to do; then they take in a backlog of events as fast as they can. Every question names
+another team; each team has five budgets of its own, and two count everybody.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import random
+import signal
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks import bench_roles
+from benchmarks.bench_roles import broker, cpu_seconds, events, send
+from schemas.control.budgets import Budget, Scope
+from schemas.control.models import CatalogueModel
+from schemas.control.policies import Choice, Policy, When
+from schemas.control.records import ControlRecord
+from streamgauge.embedded.broker import pick_port
+from streamgauge.embedded.child import LOOPBACK, spawn_child, stop_child
+from tests.support.house import TestHouse, wait_for
+
+#: Connections kept open, as a gateway's pool is.
+CONNECTIONS: Final = 16
+GOAL_MS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Of one phase, in milliseconds. `inside_cpu_ms`: processor time of the check for one question, all it does."""
+
+    phase: str
+    questions: int
+    rate: float
+    p50: float
+    p90: float
+    p99: float
+    p999: float
+    worst: float
+    inside_cpu_ms: float
+    machine_busy: float
+    events_per_s: float
+
+
+def documents(teams: int) -> list[ControlRecord]:
+    """Five budgets a team, two for everybody, a small catalogue and three policies."""
+    mine: list[ControlRecord] = []
+    for n in range(teams):
+        scopes = (Scope(team=f"team-{n}"), Scope(team=f"team-{n}", stage="production"))
+        mine += [
+            Budget(id=f"team-{n}-{period}-{at}", scope=scope, limit=Decimal(10**7), period=period, mode="enforce")
+            for at, scope in enumerate(scopes)
+            for period in ("day", "month")
+        ]
+        mine.append(Budget(id=f"team-{n}-calls", scope=scopes[0], unit="calls", limit=Decimal(10**9), period="day"))
+    for period in ("day", "month"):
+        mine.append(Budget(id=f"all-{period}", limit=Decimal(10**9), period=period))
+    mine += [CatalogueModel(id=f"{name}-*", model_class=name) for name in ("gpt", "claude", "gemini")]
+    mine += [
+        Policy(
+            id=f"policy-{n}",
+            when=When(team=tuple(f"team-{n * 10 + k}" for k in range(10))),
+            discourage=Choice(models=("old-*",)),
+            owner="Ada",
+            reason="a benchmark",
+        )
+        for n in range(3)
+    ]
+    return mine
+
+
+async def drive(port: int, rate: float, seconds: float, teams: int) -> list[float]:
+    """Seconds from when each question was due to its last byte."""
+    waiting: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+    times: list[float] = []
+
+    async def connection() -> None:
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
+        while True:
+            due, request = await waiting.get()
+            if due < 0:
+                writer.close()
+                return
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            if not head.startswith(b"HTTP/1.1 200"):
+                raise SystemExit(f"the check answers {head!r}")
+            length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+            await reader.readexactly(length)
+            times.append(time.perf_counter() - due)
+
+    tasks = [asyncio.create_task(connection()) for _ in range(CONNECTIONS)]
+    chance = random.Random(7)
+    began = time.perf_counter()
+    due = began
+    while due < began + seconds:
+        # Gateways ask when their callers come, not in step.
+        due += chance.expovariate(rate)
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        asked = {"team_id": f"team-{chance.randrange(teams)}", "stage": "production", "model": "gpt-4o"}
+        body = json.dumps(asked).encode()
+        head = "POST /check HTTP/1.1\r\nHost: check\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}\r\n\r\n"
+        waiting.put_nowait((due, head.encode() + body))
+    for _ in tasks:
+        waiting.put_nowait((-1.0, b""))
+    await asyncio.gather(*tasks)
+    return times
+
+
+def machine_cpu() -> tuple[float, float]:
+    """(busy, all) processor time of the machine so far, in ticks."""
+    values = [int(value) for value in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return float(sum(values) - values[3] - values[4]), float(sum(values))
+
+
+def phase(name: str, pid: int, port: int, arguments: argparse.Namespace, house: TestHouse) -> Latency:
+    before, cpu = machine_cpu(), cpu_seconds(pid)
+    taken = bench_roles.metric(house.roles["enrich"], "streamgauge_enrich_events_total")
+    began = time.monotonic()
+    times = asyncio.run(drive(port, arguments.rate, arguments.seconds, arguments.teams))
+    wall = time.monotonic() - began
+    after = machine_cpu()
+    events_taken = bench_roles.metric(house.roles["enrich"], "streamgauge_enrich_events_total") - taken
+    p50, p90, p99, p999, worst = (float(one) * 1_000 for one in np.quantile(times, [0.5, 0.9, 0.99, 0.999, 1.0]))
+    return Latency(
+        name,
+        len(times),
+        len(times) / wall,
+        p50,
+        p90,
+        p99,
+        p999,
+        worst,
+        (cpu_seconds(pid) - cpu) * 1_000 / len(times),
+        (after[0] - before[0]) / (after[1] - before[1]),
+        events_taken / wall,
+    )
+
+
+def measure(bootstrap: str, arguments: argparse.Namespace) -> list[Latency]:
+    """1. the house with its documents; 2. the check, ready; 3. the quiet phase; 4. a backlog and the full one."""
+    sessions = {"STREAMGAUGE_KAFKA__SESSION_TIMEOUT_MS": str(bench_roles.SESSION_MS)}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        TestHouse(
+            bootstrap, Path(folder), f"bench{random.randrange(10**9)}.", partitions=(12, 16), environment=sessions
+        ) as house,
+    ):
+        house.apply(*documents(arguments.teams))
+        house.start()
+        load = events(bench_roles.WARM_UP + arguments.events)
+        send(house, load, bench_roles.WARM_UP, 200)
+        port, probe = pick_port(), pick_port()
+        more = {"STREAMGAUGE_CHECK__PORT": str(port), "STREAMGAUGE_HTTP__PORT": str(probe)}
+        more |= {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "STREAMGAUGE_LOGS__LEVEL": "WARNING"}
+        argv = [sys.executable, "-m", "streamgauge", "check", "serve"]
+        check = spawn_child(argv, log_path=Path(folder) / "check.log", env=house.environment() | more)
+        try:
+            wait_for(lambda: _statuses(probe) >= 5 * arguments.teams, 120, "a status of every budget")
+            asyncio.run(drive(port, arguments.rate, 2.0, arguments.teams))
+            results = [phase("pipeline at rest", check.pid, port, arguments, house)]
+            enrich = house.roles["enrich"].pid
+            os.kill(enrich, signal.SIGSTOP)
+            send(house, load, arguments.events, 200)
+            os.kill(enrich, signal.SIGCONT)
+            results.append(phase("pipeline at saturation", check.pid, port, arguments, house))
+            left = bench_roles.metric(house.roles["enrich"], "streamgauge_enrich_lag_messages")
+            if left == 0:
+                print("the backlog did not last for the whole phase: raise --events", file=sys.stderr)
+            return results
+        finally:
+            stop_child(check, grace_s=10)
+
+
+def _statuses(probe: int) -> float:
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{probe}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+    except OSError:
+        return -1.0
+    found = (line.split()[1] for line in text.splitlines() if line.startswith("streamgauge_check_statuses "))
+    return float(next(found, "-1"))
+
+
+def report(results: Sequence[Latency], where: str, arguments: argparse.Namespace) -> str:
+    columns = (
+        "phase",
+        "asked/s",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "p99.9 ms",
+        "worst ms",
+        "CPU ms each",
+        "busy",
+        "events/s",
+    )
+    told = f"{arguments.teams:,} teams, {5 * arguments.teams + 2:,} budgets, {os.cpu_count()} cores, "
+    told += f"Python {platform.python_version()}; broker: {where}; ClickHouse, all roles and this client beside them."
+    lines = [
+        told,
+        "",
+        f"| {' | '.join(columns)} |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        *(
+            f"| {one.phase} | {one.rate:,.0f} | {one.p50:.2f} | {one.p90:.2f} | {one.p99:.2f} | {one.p999:.2f} | "
+            f"{one.worst:.1f} | {one.inside_cpu_ms:.2f} | {one.machine_busy:.0%} | {one.events_per_s:,.0f} |"
+            for one in results
+        ),
+    ]
+    full = results[-1]
+    held = "holds" if full.p99 <= GOAL_MS else "does NOT hold here"
+    lines += ["", f"p99 ≤ {GOAL_MS:.0f} ms at saturation {held}: {full.p99:.2f} ms."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--teams", type=int, default=1_000)
+    parser.add_argument("--rate", type=float, default=200.0, help="questions a second")
+    parser.add_argument("--events", type=int, default=2_000_000, help="backlog of the full phase")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each phase")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    with broker() as (bootstrap, where):
+        results = measure(bootstrap, arguments)
+    print(json.dumps([asdict(one) for one in results]) if arguments.json else report(results, where, arguments))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What single calls tell of a scope: questions behind alerts on budgets."""
