@@ -9,10 +9,10 @@ STAMP := $(VENV)/.setup
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up kafka test crash fuzz lint format bench lock clean
+.PHONY: help setup demo up kafka test crash fuzz lint format bench bench-forecast lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv and install everything that requirements.lock names
 
@@ -52,6 +52,9 @@ format: setup ## Put the code into its shape
 
 bench: setup ## Measure speed; see benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+bench-forecast: setup ## Hold forecasts against linear projection on simulated fleets and traces (under 3 minutes)
+	$(BIN)/python -m benchmarks.bench_forecast $(ARGS)
 
 lock: setup ## Resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --all-extras --group dev \

@@ -24,6 +24,8 @@ from schemas.control.snapshot import ControlSnapshot
 _log = structlog.get_logger("control")
 
 _AGAIN_S: Final = 5.0
+#: Header of the last record that one transaction publishes.
+LAST_OF_TRANSACTION: Final = "sg-last"
 
 
 class ControlLogReplaced(RuntimeError):
@@ -44,6 +46,8 @@ class ControlLog:
             )
         )
         self.snapshot = ControlSnapshot()
+        #: Read, and not in force yet: the rest of its transaction may still be on its way.
+        self._held: dict[str, tuple[int, ControlRecord | None]] = {}
         self._assign()
 
     def read_to_end(self, timeout_s: float = 60.0) -> ControlSnapshot:
@@ -84,19 +88,21 @@ class ControlLog:
 
     def _assign(self) -> None:
         """Read on from here. The end is told once for each assignment, so whoever waits for it assigns first."""
+        self._held.clear()
+        self._read_to = self.snapshot.position
         start = self.snapshot.position or OFFSET_BEGINNING
         self._consumer.assign([TopicPartition(self._topic, 0, start)])
 
     def _drain(self, wait_s: float) -> bool:
-        """Apply all that is fetched, as one change. Whether the end was reached."""
-        changes: dict[str, tuple[int, ControlRecord | None]] = {}
-        position = self.snapshot.position
-        at_end = False
+        """Take in what is fetched, and apply it as one change where a transaction ends: one may need several fetches.
+        Whether the end was reached, which never lies within a transaction.
+        """
+        whole = at_end = False
         for message in self._consumer.consume(10_000, wait_s):
             error = message.error()
             if error is not None:
                 if error.code() == KafkaError._PARTITION_EOF:
-                    position, at_end = max(position, message.offset() or 0), True
+                    self._read_to, at_end = max(self._read_to, message.offset() or 0), True
                 elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                     raise ControlLogReplaced(
                         f"{self._topic} no longer reaches to offset {self.snapshot.position}, up to which it was read: "
@@ -108,12 +114,14 @@ class ControlLog:
                     raise KafkaException(error)
                 continue
             offset = message.offset() or 0
-            position = offset + 1
+            self._read_to = offset + 1
+            whole = LAST_OF_TRANSACTION in dict(message.headers() or ())
             key = message.key()
             if key is not None and (self._until is None or offset < self._until):
-                self._read(key, message.value(), offset, changes)
-        if changes or position > self.snapshot.position:
-            self.snapshot = self.snapshot.with_changes(changes, position)
+                self._read(key, message.value(), offset, self._held)
+        if (whole or at_end) and (self._held or self._read_to > self.snapshot.position):
+            self.snapshot = self.snapshot.with_changes(self._held, self._read_to)
+            self._held = {}
         return at_end
 
     def _read(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,7 +129,8 @@ def rebuild_partitions(
     found = list_partitions(AdminClient(connection.librdkafka()))
     refuse_mismatch(topics, found)
     require_empty(connection, config.group, "before their state is rebuilt")  # 1
-    standing = Standing.of(_alerts(connection, topics), _statuses(connection, topics))  # 2
+    told_on = [name for name in (topics.status, topics.status_users) if name in found]
+    standing = Standing.of(_alerts(connection, topics), _statuses(connection, told_on))  # 2
     stopping = threading.Event()
     adjustments: AdjustmentLog = NoAdjustments()
     if topics.adjustments in found:
@@ -188,13 +189,15 @@ def _alerts(connection: KafkaConnection, topics: Topics) -> Iterator[Alert]:
 
 
 def _statuses(
-    connection: KafkaConnection, topics: Topics
+    connection: KafkaConnection, names: Iterable[str]
 ) -> Iterator[tuple[str, BudgetStatus | GovernanceStatus | None]]:
+    """Of all these topics: those of budgets about one person stand on their own."""
     from schemas.status import GOVERNANCE, BudgetStatus, GovernanceStatus
     from streamgauge.tail import read_topic
 
-    for record in read_topic(connection, topics.status):
-        if record.key is not None:
-            value = record.value
-            kind = GovernanceStatus if record.key.startswith(f"{GOVERNANCE}|".encode()) else BudgetStatus
-            yield record.key.decode(), None if value is None else kind.model_validate_json(value)
+    for name in names:
+        for record in read_topic(connection, name):
+            if record.key is not None:
+                value = record.value
+                kind = GovernanceStatus if record.key.startswith(f"{GOVERNANCE}|".encode()) else BudgetStatus
+                yield record.key.decode(), None if value is None else kind.model_validate_json(value)

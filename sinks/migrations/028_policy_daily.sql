@@ -23,7 +23,7 @@ AS SELECT
     toDate(occurred_at) AS day,
     policy_rule,
     policy_verdict,
-    ifNull(policy_verdict IN ('forbidden', 'unapproved', 'needs_review', 'missing_fields'), false) AS is_violation,
+    CAST(ifNull(policy_verdict IN ('forbidden', 'unapproved', 'needs_review', 'missing_fields'), 0), 'Bool') AS is_violation,
     department,
     team_id,
     use_case,

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from runtime.clock import Clock
 from sinks.corrections.adjustments import is_written
@@ -123,9 +123,9 @@ class BaseSums:
             shapes[tuple(sorted(one.selectors))].append(number)
         found: dict[int, pa.Table] = {}
         for shape, numbers in shapes.items():
-            rows = self._shape(shape, [scoped[number] for number in numbers], before, adjusted)
+            rows = _Rows(shape, self._shape(shape, [scoped[number] for number in numbers], before, adjusted))
             for number in numbers:
-                found[number] = _of(scoped[number], rows)
+                found[number] = rows.of(scoped[number])
         return [found[number] for number in range(len(scoped))]
 
     def _shape(
@@ -144,18 +144,28 @@ class BaseSums:
         return {"log": self._log, "partitions": list(before), "firsts": list(before.values())}
 
 
-def _of(one: Scoped, rows: pa.Table) -> pa.Table:
-    """The rows of one budget, summed by quarter of an hour."""
-    mask = pc.greater_equal(rows["minute"], pa.scalar(one.first_minute // 15 * 15, pa.int64()))
-    for column, values in one.selectors.items():
-        mask = pc.and_(mask, pc.is_in(_text(rows[f"{column}_of"]), pa.array(values, pa.utf8())))
-    own = rows.filter(mask)
-    minutes = _ints(own, "minute")
-    quarters, place = np.unique(minutes, return_inverse=True)
-    sums = np.zeros((len(_SUMS), len(quarters)), np.int64)
-    for at, name in enumerate(_SUMS):
-        np.add.at(sums[at], place, _ints(own, name))
-    return pa.Table.from_arrays([pa.array(quarters, pa.int64()), *(pa.array(row) for row in sums)], schema=_SCHEMA)
+class _Rows:
+    """Rows of one shape, found by their selectors' values."""
+
+    def __init__(self, shape: Sequence[str], rows: pa.Table) -> None:
+        self._shape = shape
+        self._minutes = _ints(rows, "minute")
+        self._sums = np.stack([_ints(rows, name) for name in _SUMS])
+        self._places: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        columns = [_text(rows[f"{column}_of"]).to_pylist() for column in shape]
+        for place, values in enumerate(zip(*columns, strict=True) if columns else [()] * rows.num_rows):
+            self._places[values].append(place)
+
+    def of(self, one: Scoped) -> pa.Table:
+        """The rows of one budget, summed by quarter of an hour."""
+        combinations = product(*(one.selectors[column] for column in self._shape))
+        own = np.array([place for values in combinations for place in self._places.get(values, ())], dtype=np.int64)
+        own = own[self._minutes[own] >= one.first_minute // 15 * 15]
+        quarters, groups = np.unique(self._minutes[own], return_inverse=True)
+        sums = np.zeros((len(_SUMS), len(quarters)), np.int64)
+        for measure in range(len(_SUMS)):
+            np.add.at(sums[measure], groups, self._sums[measure, own])
+        return pa.Table.from_arrays([pa.array(quarters, pa.int64()), *(pa.array(row) for row in sums)], schema=_SCHEMA)
 
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:

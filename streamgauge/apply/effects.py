@@ -7,7 +7,7 @@ in force at the status's event time, as the agents judge it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from runtime.rights import exception_fault
@@ -15,11 +15,12 @@ from schemas.alerts import AlertUnit
 from schemas.control.base import moment_us, us_moment
 from schemas.control.budgets import LEVELS, Budget, Level, Unit
 from schemas.control.exceptions import ExceptionGrant
-from schemas.control.periods import period_of
+from schemas.control.periods import BudgetPeriod, period_of
 from schemas.control.snapshot import ControlSnapshot
 from schemas.status import BudgetState, BudgetStatus
 from streamgauge.apply.plan import Plan
 from streamgauge.cli.output import amount
+from streams.agents.exceptions.grants import Grants
 
 _UNITS: Final[dict[Unit, AlertUnit]] = {
     "usd": "nanousd",
@@ -51,27 +52,14 @@ def effects_of(
     """
     after = plan.applied_to(current)
     touched = [change.key.removeprefix("budget/") for change in plan.changes if change.key.startswith("budget/")]
-    grants = [grant for change in plan.changes for grant in (change.before, change.record)]
-    touched += [one.budget for one in grants if isinstance(one, ExceptionGrant) and one.budget is not None]
+    records = [record for change in plan.changes for record in (change.before, change.record)]
+    touched += [one.budget for one in records if isinstance(one, ExceptionGrant) and one.budget is not None]
+    grants = _grants(after)
     return tuple(
-        _effect(name, current, after, statuses.get(name), now_us)
+        _effect(name, current, after, statuses.get(name), grants, now_us)
         for name in dict.fromkeys(touched)
         if name in after.budgets or name in current.budgets
     )
-
-
-def effective(budget: Budget, snapshot: ControlSnapshot, at_us: int) -> Budget:
-    """The budget with the extra amounts that count at a moment."""
-    extra = sum(
-        one.extra
-        for one in snapshot.exceptions.values()
-        if one.budget == budget.id
-        and one.extra is not None
-        and one.is_approved
-        and moment_us(one.valid_from) <= at_us < moment_us(one.valid_to)
-        and exception_fault(one, snapshot) is None
-    )
-    return budget.model_copy(update={"limit": budget.limit + extra}) if extra else budget
 
 
 def state_of(budget: Budget, used: int) -> Level | BudgetState:
@@ -80,7 +68,12 @@ def state_of(budget: Budget, used: int) -> Level | BudgetState:
 
 
 def _effect(
-    name: str, current: ControlSnapshot, after: ControlSnapshot, status: BudgetStatus | None, now_us: int
+    name: str,
+    current: ControlSnapshot,
+    after: ControlSnapshot,
+    status: BudgetStatus | None,
+    grants: Grants,
+    now_us: int,
 ) -> Effect:
     old, new = current.budgets.get(name), after.budgets.get(name)
     state = None if status is None else status.state
@@ -93,7 +86,7 @@ def _effect(
     if old is None:
         return told(_beginning(new, now_us), "unknown" if period_of(new, now_us) is not None else None)
     if old.rule != new.rule:
-        why = "counts other calls from now on: unknown until ClickHouse has been asked for the whole period"
+        why = "is counted anew: unknown until ClickHouse has been asked for the whole period"
         return told(why, "unknown")
     if new.scope.is_personal:
         return told("is about one person: what it stands at is not shown here")
@@ -104,14 +97,14 @@ def _effect(
     used = _used(status, old, new)
     if used is None:
         return told(f"is held against {new.unit.replace('_', ' ')} from now on, which its status does not tell")
-    return _judged(new, after, current, status, used, now_us)
-
-
-def _judged(
-    new: Budget, after: ControlSnapshot, current: ControlSnapshot, status: BudgetStatus, used: int, now_us: int
-) -> Effect:
     at_us = now_us if status.as_of.watermark is None else moment_us(status.as_of.watermark)
-    judged = effective(new, after, at_us)
+    found = _judged(new, status, grants, used, at_us)
+    return replace(found, sentence=found.sentence + _to_come(name, current, after, at_us))
+
+
+def _judged(new: Budget, status: BudgetStatus, grants: Grants, used: int, at_us: int) -> Effect:
+    period = BudgetPeriod(moment_us(status.period.start), moment_us(status.period.end))
+    judged = grants.effective(new, period, at_us).budget
     state = state_of(judged, used)
     unit = _UNITS[new.unit]
     limit = judged.limit_units
@@ -121,8 +114,14 @@ def _judged(
     sentence = f"{verb} ({figures})"
     if state == "hard" and new.mode == "enforce":
         sentence += ", and gateways that ask are told to stop"
-    later = _to_come(new.id, current, after, at_us)
-    return Effect(new.id, status.state, state, used, limit, unit, sentence + later)
+    return Effect(new.id, status.state, state, used, limit, unit, sentence)
+
+
+def _grants(after: ControlSnapshot) -> Grants:
+    """The agents' own view of the extra amounts that count."""
+    grants = Grants()
+    grants.take(one for one in after.exceptions.values() if one.is_approved and exception_fault(one, after) is None)
+    return grants
 
 
 def _to_come(name: str, current: ControlSnapshot, after: ControlSnapshot, at_us: int) -> str:

@@ -9,13 +9,12 @@ from typing import Final
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from runtime.connection import KafkaConnection
+from runtime.control_log import LAST_OF_TRANSACTION
 from schemas.control.records import dump_record
 from schemas.topics import Topics
 from streamgauge.apply.plan import Plan
 
 _TIMEOUT_S: Final = 30.0
-#: Header of the last record of a transaction.
-_LAST: Final = "sg-last"
 _FENCED: Final = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
 
 
@@ -46,7 +45,6 @@ def publish_plan(
     producer = Producer(
         connection.librdkafka(transactional_id=f"{topics.prefix}streamgauge.apply", transaction_timeout_ms=60_000)
         # Without a callback a fatal error surfaces as SystemError in whatever call comes next; commit raises it too.
-        # Level 4, librdkafka's note of every ended producer, is left out by the connection.
         | {"error_cb": lambda _error: None}
     )
     producer.init_transactions(_TIMEOUT_S)
@@ -56,9 +54,9 @@ def publish_plan(
             check()
         for number, change in enumerate(plan.changes, start=1):
             value = None if change.record is None else dump_record(change.record)
-            # Tells a reader that it has all of it, also where the broker's own mark is not seen.
+            # Tells a reader that it has all of it: one transaction may take it several fetches.
             last = number == len(plan.changes)
-            _produce(producer, topics.control, change.key.encode(), value, [(_LAST, b"")] if last else [])
+            _produce(producer, topics.control, change.key.encode(), value, [(LAST_OF_TRANSACTION, b"")] if last else [])
         # Flushes, and raises what went wrong with any message: a delivery callback would let a fatal error escape.
         producer.commit_transaction(_TIMEOUT_S)
     except KafkaException as error:

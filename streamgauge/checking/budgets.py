@@ -10,18 +10,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 from schemas.control.budgets import Budget
-from schemas.control.periods import BudgetPeriod, period_of
+from schemas.control.periods import BudgetPeriod, period_name, period_of
 
 
 class BudgetEntry:
-    """One budget, with its rule and its running period remembered: hashing and calendars cost more than an answer."""
+    """One budget, with what is dear to find out anew for every answer: its rule, its selectors, its running period.
 
-    __slots__ = ("_period", "budget", "rule")
+    `shape` and `values`: the columns that it selects by, and each combination of values that matches.
+    """
+
+    __slots__ = ("_period", "_whose", "budget", "is_personal", "rule", "shape", "values")
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
         self.rule = budget.rule
+        self.is_personal = budget.scope.is_personal
+        selectors = budget.scope.selectors()
+        self.shape = tuple(sorted(selectors))
+        self.values = tuple(product(*(dict.fromkeys(selectors[name]) for name in self.shape)))
         self._period: BudgetPeriod | None = None
+        self._whose: tuple[int, str] | None = None
 
     def period(self, us: int) -> BudgetPeriod | None:
         """The period that holds an instant; None outside of a span."""
@@ -29,6 +37,14 @@ class BudgetEntry:
         if known is None or us not in known:
             known = self._period = period_of(self.budget, us)
         return known
+
+    def whose(self, period: BudgetPeriod) -> str:
+        """For people: `search-month (team search, November 2026)`. One person is never named."""
+        known = self._whose
+        if known is None or known[0] != period.start_us:
+            name = period_name(self.budget, period.start_us)
+            known = self._whose = (period.start_us, f"{self.budget.id} ({self.budget.scope.text()}, {name})")
+        return known[1]
 
 
 class BudgetIndex:
@@ -43,13 +59,11 @@ class BudgetIndex:
             if entry is None or entry.budget is not budget:
                 entry = BudgetEntry(budget)
             self.entries[budget.id] = entry
-            selectors = budget.scope.selectors()
-            shape = tuple(sorted(selectors))
-            by_values = shapes.setdefault(shape, {})
-            for values in product(*(dict.fromkeys(selectors[name]) for name in shape)):
+            by_values = shapes.setdefault(entry.shape, {})
+            for values in entry.values:
                 by_values.setdefault(values, []).append(entry)
         self._shapes = tuple(shapes.items())
-        self.has_personal = any(entry.budget.scope.is_personal for entry in self.entries.values())
+        self.has_personal = any(entry.is_personal for entry in self.entries.values())
 
     def matching(self, facts: Mapping[str, str]) -> Iterator[BudgetEntry]:
         """Every budget that counts a call with these attributes; one that is not known matches no selector of it."""

@@ -20,7 +20,7 @@ from typing import Final
 
 from schemas.alerts import AlertUnit
 from schemas.control.budgets import LEVELS, NANO_PER_USD, Level, Mode
-from schemas.control.periods import BudgetPeriod, period_name
+from schemas.control.periods import BudgetPeriod
 from schemas.status import BudgetState, BudgetStatus
 from streamgauge.checking.answer import GRAVITY, Answer, Decision, Freshness, Reason
 from streamgauge.checking.budgets import BudgetEntry
@@ -69,7 +69,9 @@ def answer(question: Question, known: Known, config: CheckConfig, now_us: int) -
         period = entry.period(now_us)
         if period is not None:
             matched += 1
-            reasons.append(_of_budget(entry, period, question.estimate, known, config, now_us))
+            reason = _of_budget(entry, period, question, known, config, now_us)
+            if reason is not None:
+                reasons.append(reason)
     reasons += known.rulebook.policies.reasons(resolved.facts, now_us)
     decision: Decision = max((reason.decision for reason in reasons), key=GRAVITY.__getitem__, default="allow")
     if not question.explain:
@@ -122,15 +124,18 @@ def _of_the_check(resolved: Resolved, known: Known, config: CheckConfig, freshne
 
 
 def _of_budget(
-    entry: BudgetEntry, period: BudgetPeriod, estimate: Estimate, known: Known, config: CheckConfig, now_us: int
-) -> Reason:
+    entry: BudgetEntry, period: BudgetPeriod, question: Question, known: Known, config: CheckConfig, now_us: int
+) -> Reason | None:
+    """None for a budget that is in order, where nobody asked to hear of those."""
     budget = entry.budget
     status, unknown = _status(entry, period, known)
     used = 0 if status is None else status.used
     levels = {level: budget.level_units(level) for level in LEVELS} if status is None else status.levels
     limit = budget.limit_units if status is None else status.limit
-    now, after = _reached(used, 0, levels), _reached(used, _expected(budget.unit, estimate), levels)
+    now, after = _reached(used, 0, levels), _reached(used, _expected(budget.unit, question.estimate), levels)
     state: BudgetState = "unknown" if unknown is not None and now != "hard" else after
+    if state == "ok" and not question.explain:
+        return None
     said = None if status is None or status.acknowledged is None else status.acknowledged.level
     acknowledged = said is not None and (state == "soft" or said == state)
     enforced: Decision = config.unknown if state == "unknown" else _ENFORCED[state]
@@ -138,8 +143,7 @@ def _of_budget(
         enforced = "warn"
     decision = _by_mode(budget.mode, enforced)
     unit = _UNITS[budget.unit]
-    # One person is never named: who may ask about them knows whom they asked about.
-    whose = f"{budget.id} ({budget.scope.text()}, {period_name(budget, period.start_us)})"
+    whose = entry.whose(period)
     if state == "unknown":
         text = f"Budget {whose}: what it stands at is not known, because {unknown}"
     else:
@@ -169,7 +173,7 @@ def _status(entry: BudgetEntry, period: BudgetPeriod, known: Known) -> tuple[Bud
     None and None: the agents know the budget and have counted nothing in this period.
     """
     budget = entry.budget
-    if budget.scope.is_personal and not known.personal:
+    if entry.is_personal and not known.personal:
         return None, "this process may not read the status of budgets about one person"
     if known.behind_s is None:
         return None, "its status was not read yet"

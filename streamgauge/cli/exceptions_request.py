@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from schemas.control.decisions import Evidence
     from schemas.control.exceptions import ExceptionGrant, Permission
     from schemas.control.principals import Principal
+    from streamgauge.cli.signing_options import Desk
 
 _DATES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]
 
@@ -96,14 +97,20 @@ def request_command(
         id=name,
     )
     desk, now = open_desk(settings_of(context)), now_utc()
-    status = running(read_statuses(desk)[0], now).get(budget) if budget is not None else None
-    event_time = status.as_of.watermark if status is not None else None
-    grant = make_request(wish, desk.signer(key, claimed).principal, desk.snapshot, now, event_time)
+    requester = desk.signer(key, claimed).principal
+    counted_to = _counted_to(desk, budget, now) if budget is not None and starts is None else None
+    grant = make_request(wish, requester, desk.snapshot, now, counted_to)
     decision = decide_by_rule(grant, desk.snapshot, now)
     if decision is not None:
         grant = grant.model_copy(update={"decision": decision})
     desk.publish(grant)
     _tell(grant, who_may_decide(grant, desk.snapshot, now), _unit(grant, desk.snapshot.budgets), json=json)
+
+
+def _counted_to(desk: Desk, budget: str, now: datetime) -> datetime | None:
+    """How far event time stands for the budget; None where nothing was counted."""
+    status = running(read_statuses(desk)[0], now).get(budget)
+    return None if status is None else status.as_of.watermark
 
 
 def _tell(grant: ExceptionGrant, deciders: Sequence[Principal], unit: str | None, *, json: bool) -> None:

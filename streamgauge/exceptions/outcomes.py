@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -118,14 +118,19 @@ def _outcome(row: dict[str, Any]) -> Outcome:
         unit=row["unit"],
         granted=_whole(row["granted"]),
         used=_whole(row["used_of_extra"]),
-        valid_from=row["valid_from"],
-        valid_to=row["valid_to"],
+        valid_from=_utc(row["valid_from"]),
+        valid_to=_utc(row["valid_to"]),
         decided_by=row["decided_by"] or None,
         last_step=row["last_step"],
         outcomes=_whole(row["outcomes_during"]),
         cost_before_usd=_share(row["cost_per_outcome_before_usd"]),
         cost_during_usd=_share(row["cost_per_outcome_during_usd"]),
     )
+
+
+def _utc(value: datetime) -> datetime:
+    """ClickHouse's client gives UTC columns without a zone."""
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
 def _whole(value: Any) -> int | None:

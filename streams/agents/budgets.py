@@ -27,7 +27,8 @@ from streams.agents.batch import BudgetRows
 from streams.agents.counting import Counting
 from streams.agents.crossing_times import OpenQuarters
 from streams.agents.crossings import Crossing, CrossingKey
-from streams.agents.exceptions.grants import Effective, Grant, Grants, extra_units
+from streams.agents.exceptions.grants import Effective, Grant, Grants
+from streams.agents.exceptions.spent import used_of_extra
 from streams.agents.exceptions.watch import ExceptionWatch
 from streams.agents.floors import Floors
 from streams.agents.status_book import StatusBook
@@ -100,8 +101,7 @@ class BudgetBook:
         changed = self._take_control(control, alerts, now_us)
         if changed is not None:
             alerts += self._tell_exceptions(before, now_us)
-            for budget in changed:
-                alerts += self._judge_budget(budget, opening, now_us)
+            alerts += [alert for one in changed for alert in self._judge_budget(one, opening, now_us)]
             alerts += self._judge_acknowledged(now_us)
         touched = [np.zeros(0, np.uint64)]
         if corrections is not None:
@@ -194,15 +194,16 @@ class BudgetBook:
         self.totals.keep_by(Floors(self._plan.by_number))
         return changed
 
-    def _turned(self, earlier_us: int | None, watermark_us: int | None) -> list[tuple[str, int]]:
-        """Home budgets with an exception that begins or ends in (earlier, watermark], and the last such moment."""
-        since = -(2**63) if earlier_us is None else earlier_us
-        found: list[tuple[str, int]] = []
+    def _turned(self, earlier_us: int | None, watermark_us: int | None) -> list[tuple[str, int | None]]:
+        """Home budgets with an exception that begins or ends in (earlier, watermark], and the last such moment. All
+        that have any, once event time is first known.
+        """
+        found: list[tuple[str, int | None]] = []
         for budget_id, grants in sorted(self._granted.items()):
             moments = [us for grant in grants for us in (grant.from_us, grant.to_us)]
-            passed = [us for us in moments if watermark_us is not None and since < us <= watermark_us]
-            if passed:
-                found.append((budget_id, max(passed)))
+            passed = [us for us in moments if watermark_us is not None and (earlier_us or 0) < us <= watermark_us]
+            if passed or earlier_us is None:
+                found.append((budget_id, max(passed, default=None)))
                 self.statuses.touch_all([budget_id])
         return found
 
@@ -220,27 +221,8 @@ class BudgetBook:
         return self.totals.amount(budget, self.totals.key(budget, period.start_us)), limit
 
     def _used_of_extra(self, record: ExceptionGrant) -> int:
-        """The most that any period used of the extra amount, beyond the document's limit and what earlier exceptions
-        added.
-        """
         budget = self._home.get(record.budget or "")
-        if budget is None or record.extra is None:
-            return 0
-        from_us, to_us = moment_us(record.valid_from), moment_us(record.valid_to)
-        extra, most = extra_units(budget, record.extra), 0
-        starts, sums = self.totals.table.owner_rows(self.totals.number(budget))
-        for start, amount in zip(starts.tolist(), used(budget.unit, sums).tolist(), strict=True):
-            period = running_period(budget, start * MINUTE_US)
-            if period.start_us >= to_us or period.end_us <= from_us:
-                continue
-            last_us = min(to_us, period.end_us) - 1
-            earlier = sum(
-                extra_units(budget, grant.extra)
-                for grant in self.grants.of(budget.id)
-                if (grant.from_us, grant.id) < (from_us, record.id) and grant.from_us <= last_us < grant.to_us
-            )
-            most = max(most, min(extra, amount - budget.limit_units - earlier))
-        return most
+        return 0 if budget is None else used_of_extra(record, budget, self.totals, self.grants)
 
     def _correct(self, corrections: BudgetRows, timeline: Timeline, alerts: list[Alert], now_us: int) -> np.ndarray:
         """Add what was corrected, and judge each total as a whole: there is no row that reached a level."""

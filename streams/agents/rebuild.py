@@ -161,7 +161,7 @@ class Rebuilder:
             len(shard.teams),
             len(standing.statuses),
             shard.chain.next_offset,
-            Settlement(missing, settlement.statuses, (*retired, *settlement.records)),
+            Settlement(missing, settlement.statuses, (*retired, *settlement.records), settlement.personal),
             uneven,
             refused,
         )
@@ -235,13 +235,7 @@ class Rebuilder:
                 continue
             found = self._history.budget_sums(budget.scope.selectors(), Totals.floor(watermark_us), before)
             minutes = np.maximum(integers(found["minute"]), 0)
-            sums = np.stack(
-                [
-                    integers(found[name]) if name in found.column_names else np.zeros(found.num_rows, np.int64)
-                    for name in USED_MEASURES
-                ],
-                axis=1,
-            )
+            sums = np.stack([integers(found[name]) for name in USED_MEASURES], axis=1)
             # Quarters of an hour that have not passed tell when a level was reached; the others are let go of soon.
             shard.budgets.totals.add_use(budget, minutes, sums, shard.budgets.quarters.table)
             shard.forecasts.put_history(budget, minutes, sums)

@@ -45,8 +45,8 @@ class Recorder:
             "budget": self._shard.budgets.totals.table,
             "quarter": self._shard.budgets.quarters.table,
             "bucket": self._shard.spikes.buckets.table,
-            "hour": self._shard.forecasts.hours.all,
-            "stray": self._shard.forecasts.hours.strays,
+            "forecast_hours": self._shard.forecasts.hours.all,
+            "forecast_strays": self._shard.forecasts.hours.strays,
         }
 
     def _names(self) -> dict[str, Names]:

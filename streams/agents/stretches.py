@@ -33,7 +33,8 @@ def stretches(rows: BudgetRows, timeline: Timeline, boundaries: np.ndarray) -> I
     before = _us(None if timeline.before is None else timeline.before.watermark_us)
     marks = np.array([before, *(_us(moment.watermark_us) for moment in timeline.moments)], dtype=np.int64)
     passed = np.searchsorted(boundaries, marks, "right")
-    turned = passed[1:] != passed[:-1]
+    # Before its first mark the clock stands in for event time: the first mark is a turn as well.
+    turned = (passed[1:] != passed[:-1]) | ((marks[:-1] == _BEFORE_ALL) & (marks[1:] != _BEFORE_ALL))
     days = marks // DAY_US
     cuts = np.flatnonzero(turned | (days[1:] != days[:-1])).tolist()
     if not cuts:

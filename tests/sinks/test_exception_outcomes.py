@@ -31,9 +31,7 @@ def step(revision: int, name: Any, scope: AlertScope, **more: Any) -> Record:
         observed=0,
         limit=100 * USD,
         budget_id="b",
-        exception=ExceptionStep(
-            id="more", step=name, extra=50 * USD, valid_from=march(10), valid_to=march(12), **more
-        ),
+        exception=ExceptionStep(id="more", step=name, extra=50 * USD, valid_from=march(10), valid_to=march(12), **more),
         summary="s",
         suggested_action="a",
         occurred_at=march(10),

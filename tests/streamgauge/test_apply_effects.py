@@ -85,7 +85,7 @@ def effect(current: list[ControlRecord], then: list[ControlRecord], *statuses: B
         ({"unit": "calls", "limit": 7}, 60, "would go from ok to soft (used 7 of the new limit 7)"),
         ({"unit": "tokens", "limit": 7}, 60, "is held against tokens from now on, which its status does not tell"),
         ({"scope": {"team": "u"}}, 60,
-         "counts other calls from now on: unknown until ClickHouse has been asked for the whole period"),
+         "is counted anew: unknown until ClickHouse has been asked for the whole period"),
     ],
 )  # fmt: skip
 def test_what_a_change_does_today(then: dict[str, Any], used: int, sentence: str) -> None:

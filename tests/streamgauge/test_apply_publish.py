@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,11 @@ from confluent_kafka import Producer
 from runtime.admin import create_topics
 from runtime.connection import KafkaConnection
 from runtime.control_log import ControlLog
-from schemas.control.records import ControlRecord, dump_record
+from schemas.control.budgets import Budget
+from schemas.control.records import ControlRecord, dump_record, record_key
 from schemas.control.snapshot import ControlSnapshot
 from schemas.topics import Topics
-from streamgauge.apply import ApplyError, Overtaken, Plan, load_files, make_plan, publish_plan
+from streamgauge.apply import ApplyError, Change, Overtaken, Plan, load_files, make_plan, publish_plan
 from streamgauge.tail import read_topic
 
 KEY = b"a-key-of-16-bytes-or-more"
@@ -135,3 +137,25 @@ def test_a_check_that_fails_publishes_nothing(bootstrap: str, topic_prefix: str,
     log = ControlLog(connection, topics.control)
     assert set(log.read_to_end().records) == {"budget/month"}
     log.close()
+
+
+@pytest.mark.kafka
+def test_a_large_apply_is_seen_whole_by_a_reader_that_follows(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """More than one fetch holds: a worker must not decide by half of it in between."""
+    connection, topics = KafkaConnection(kafka_bootstrap), Topics(f"{topic_prefix}.", 2, 2)
+    create_topics(connection, topics, replication=1)
+    log = ControlLog(connection, topics.control)
+    log.read_to_end()
+    budgets = [
+        Budget.model_validate({"id": f"b{number}", "limit": 1, "period": "day", "note": "x" * 100})
+        for number in range(12_000)
+    ]
+    changes = tuple(Change("create", record_key(one), one) for one in budgets)
+    publish_plan(Plan(changes, 0, 0), connection, topics)
+    seen = set()
+    deadline = time.monotonic() + 60
+    while len(log.snapshot.records) < len(budgets):
+        assert time.monotonic() < deadline
+        seen.add(len(log.poll(0.1).records))
+    log.close()
+    assert seen <= {0, len(budgets)}

@@ -27,6 +27,7 @@ from streamgauge.adjusting.deltas import Booking, deltas_of
 from streamgauge.adjusting.reprice import Report, Reprice
 from streamgauge.adjusting.tallies import SELECTABLE
 from streamgauge.embedded.clickhouse import EmbeddedClickHouse
+from streamgauge.reconciling import _deltas as resent_deltas
 from tests.sinks.running import SinkHouse
 from tests.support.blocks import enriched_table, us
 
@@ -199,6 +200,15 @@ def test_a_correction_reaches_budgets_of_every_selector(calls: Calls) -> None:
     ]
     by_flow = "SELECT workflow, sum(cost_nanousd) FROM usage_costs WHERE team_id = {mine:String} GROUP BY workflow"
     assert sorted(calls.ask(by_flow), key=str) == [("w", 2 * COST), (None, COST)]
+
+
+def test_resends_leave_budgets_of_every_selector() -> None:
+    columns: dict[str, Any] = {"user_hash": ["ada", None], "workflow": "w", "role": "dev", "cost_nanousd": [5, None]}
+    scopes = {"ada": Scope(user="ada"), "flow": Scope(workflow="w", role="dev"), "other": Scope(data_class="secret")}
+    budgets = [Budget(id=name, scope=one, limit=Decimal(5), period="month") for name, one in scopes.items()]
+    rows = tallies_of(resent_deltas(enriched_table(2, **columns)), budgets).to_pylist()
+    told = {row["budget_id"]: (row["calls"], row["cost_nanousd"], row["unpriced"]) for row in rows if row["budget_id"]}
+    assert told == {"ada": (-1, -5, 0), "flow": (-2, -5, -1)}
 
 
 def test_a_wrong_price_is_corrected_by_a_dated_one(calls: Calls) -> None:

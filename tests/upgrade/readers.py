@@ -16,7 +16,7 @@ from schemas.control.records import parse_record, record_key
 from schemas.decoding import Decoder
 from schemas.positions import read_mark, read_range, read_version
 from schemas.rejections import Rejection
-from schemas.status import BudgetStatus
+from schemas.status import GOVERNANCE, BudgetStatus, GovernanceStatus
 from schemas.tallies import TALLIES
 from sinks.events.ranges import Assembler
 from streams.agents.state_records import read_checkpoints
@@ -95,13 +95,18 @@ def alerts(messages: list[Message]) -> Any:
 
 
 def statuses(messages: list[Message]) -> Any:
-    budgets = [one for one in messages if not (one.key or b"").startswith(b"(governance)|")]
-    return [_known(BudgetStatus.model_validate_json(one.value or b"").model_dump(mode="json")) for one in budgets]
+    found = []
+    for one in messages:
+        is_governance = (one.key or b"").startswith(f"{GOVERNANCE}|".encode())
+        model: type[BudgetStatus | GovernanceStatus] = GovernanceStatus if is_governance else BudgetStatus
+        found.append(_known(model.model_validate_json(one.value or b"").model_dump(mode="json")))
+    return found
 
 
 def control(messages: list[Message]) -> Any:
     records = [parse_record(one.value or b"") for one in messages]
-    return [[record_key(record), _known(record.model_dump(mode="json"))] for record in records]
+    # What the bytes say: fields that a later version added have their default.
+    return [[record_key(record), _known(record.model_dump(mode="json", exclude_unset=True))] for record in records]
 
 
 def adjustments(messages: list[Message]) -> Any:

@@ -42,10 +42,12 @@ from tests.streams.agents.samples import table as tally_table
 from tests.streams.enrich.oracle import RECORDS
 from tests.support.blocks import default_of
 from tests.support.enrich import CONFIG, NOON_US, avro_batch, avro_value, event, fresh_states, rules_of, source_batch
+from tests.upgrade import governed
 from tests.upgrade.readers import READERS
 from tests.upgrade.recorded import RECORDED, Message, write_messages
 
 TOPICS: Final = Topics("", 1, 1)
+DOCUMENTS: Final = (*RECORDS, *governed.DOCUMENTS)
 LATENESS_US: Final = CONFIG.lateness_s * 1_000_000
 
 
@@ -59,10 +61,14 @@ def produced() -> dict[str, list[Message]]:
         found[topic] += messages
     found["usage.state"] = _state(found["usage.tallies"])
     found["usage.rejected"].append(Message(b"3:70:2", [], REJECTION.model_dump_json().encode()))
-    found["governance.alerts"] = [Message(ALERT.alert_id.encode(), [], ALERT.model_dump_json().encode())]
+    alerts = (ALERT, *governed.ALERTS)
+    found["governance.alerts"] = [Message(one.alert_id.encode(), [], one.model_dump_json().encode()) for one in alerts]
     key = status_key(STATUS.budget_id, STATUS.period.start).encode()
-    found["governance.status"] = [Message(key, [], STATUS.model_dump_json().encode())]
-    found["governance.control"] = [Message(record_key(one).encode(), [], dump_record(one)) for one in RECORDS]
+    found["governance.status"] = [
+        Message(key, [], STATUS.model_dump_json().encode()),
+        Message(governed.STATUS_KEY.encode(), [], governed.STATUS.model_dump_json().encode()),
+    ]
+    found["governance.control"] = [Message(record_key(one).encode(), [], dump_record(one)) for one in DOCUMENTS]
     found["usage.adjustments"] = _adjustments()
     return found
 
@@ -75,6 +81,8 @@ def _enrich() -> dict[str, list[Message]]:
             source=f"gateway-{n % 2}",
             credential_id=f"key-{n % 7}",
             use_case="triage",
+            workflow="sorting",
+            stage="exploratory",
             user_id=f"person {n % 4}",
         )
         for n in range(12)
@@ -89,7 +97,7 @@ def _enrich() -> dict[str, list[Message]]:
     ]
     registry = Registry({CONFLUENT_ID: avro_schema("usage_event").text})
     pipeline = Pipeline(CONFIG, TOPICS.events, TOPICS.tally_partitions, registry)
-    result = pipeline.run(source_batch(values), rules_of(*RECORDS), fresh_states(0))
+    result = pipeline.run(source_batch(values), rules_of(*DOCUMENTS), fresh_states(0))
     written = list(outputs(result, TOPICS, LATENESS_US, NOON_US))
     [done] = result.partitions
     state = fresh_states(0)[0]
@@ -106,7 +114,7 @@ def _state(tallies: list[Message]) -> list[Message]:
     shard = Shard(0, Counts(TOPICS.event_partitions, TOPICS.tally_partitions), AgentsConfig())
     for offset, one in enumerate(tallies):
         shard.offer(read_tally(offset, one.headers, one.value))
-    settlement = shard.settle(NOON_US, control(*RECORDS), force=True)
+    settlement = shard.settle(NOON_US, control(*DOCUMENTS), force=True)
     assert settlement is not None
     return [Message(key.encode(), [], value) for key, value in settlement.records]
 

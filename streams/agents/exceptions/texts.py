@@ -15,7 +15,7 @@ from streams.agents.exceptions.grants import extra_units
 from streams.agents.exceptions.steps import OVER, Step
 
 _NEXT: Final[dict[Step, str]] = {
-    "requested": "A reviewer (platform, finance or security) decides: `streamgauge exceptions approve {id}`, or `deny`.",
+    "requested": "A reviewer (platform, finance or security) decides: `streamgauge exceptions approve {id}` or deny.",
     "approved": "It takes force by itself at its start.",
     "denied": "None. A new request needs what this one lacked.",
     "in_force": "Use the time to bring the use down or to agree on another limit: it ends by itself.",

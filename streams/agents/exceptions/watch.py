@@ -105,9 +105,7 @@ class ExceptionWatch:
             last = self.alerts[name]
             if last.exception is None or last.exception.step in OVER:
                 continue
-            step = last.exception.model_copy(
-                update={"step": "revoked", "by": None, "note": "its record was removed"}
-            )
+            step = last.exception.model_copy(update={"step": "revoked", "by": None, "note": "its record was removed"})
             changes = {
                 "revision": last.revision + 1,
                 "state": "resolved",

@@ -150,6 +150,12 @@ class ForecastBook:
         own = slots >= 0
         own[own] = hours[own] * HOUR_US < roster.end_us[slots[own]]
         np.subtract.at(sums, slots[own], later[own])
+        # What came when its period was over is in the totals, but was not when the hour began.
+        numbers, periods, ended = self.hours.after_end
+        slots = roster.slots(numbers)
+        own = slots >= 0
+        own[own] = periods[own] == starts[slots[own]]
+        np.subtract.at(sums, slots[own], ended[own])
         used = np.zeros(len(roster.numbers))
         for unit in {budget.unit for budget in roster.budgets}:
             which = np.array([budget.unit == unit for budget in roster.budgets])

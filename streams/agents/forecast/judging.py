@@ -65,10 +65,9 @@ class ForecastJudge:
         length, gone = seen.end_us - seen.start_us, at_us - seen.start_us
         long_enough = seen.is_long | (length >= _WEEK_US - _SLACK_US)
         late_enough = (2 * gone >= length) | (gone >= _TWO_WEEKS_US)
-        above = seen.is_known & long_enough & late_enough & (likely > self._plans * (1 + self._above))
-        chances = seen.chance(self._limits)
-        open_yet = seen.is_known & seen.is_long & (seen.used < self._limits)
-        exceeding = open_yet & (chances >= self._chances)
+        open_yet = seen.is_known & (seen.used < self._limits)
+        above = open_yet & long_enough & late_enough & (likely > self._plans * (1 + self._above))
+        exceeding = open_yet & seen.is_long & (seen.chance(self._limits) >= self._chances)
         for slot in np.flatnonzero(exceeding).tolist():
             # An exception may have raised the limit: the document's chance is too high then.
             budget, uncounted = standing(roster.budgets[slot], int(seen.start_us[slot]), at_us)

@@ -32,9 +32,12 @@ class OpenHours:
     def __init__(self) -> None:
         self.all = SumTable(_WIDTH)
         self.strays = SumTable(_WIDTH)
+        #: Numbers, period starts (minutes) and sums of the last batch's rows that came after their period was over.
+        self.after_end = _none()
 
     def fold(self, rows: BudgetRows, timeline: Timeline, start_of: StartOf) -> None:
         """Add rows, each to its hour, or to the first that was open when it came."""
+        self.after_end = _none()
         if not len(rows.keys):
             return
         number, start = owners(rows.keys), windows(rows.keys)
@@ -47,6 +50,8 @@ class OpenHours:
         for at in np.flatnonzero(late).tolist():
             stray[at] = start_of(int(number[at]), int(opened[at])) != int(start[at])
             kept[at] = not stray[at] or opened[at] - hour[at] <= _LATEST_HOURS
+        ended = late & stray
+        self.after_end = (number[ended], start[ended], rows.sums[ended])
         keys = pack(number, np.maximum(opened, 0))
         self.all.add(*group(keys[kept], rows.sums[kept]))
         self.strays.add(*group(keys[kept & stray], rows.sums[kept & stray]))
@@ -77,6 +82,10 @@ class OpenHours:
     def drop_before(self, hour: int) -> None:
         self.all.drop_before(hour)
         self.strays.drop_before(hour)
+
+
+def _none() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, _WIDTH), np.int64)
 
 
 def _first_open(timeline: Timeline) -> np.ndarray:

@@ -22,6 +22,7 @@ from schemas.control.snapshot import ControlSnapshot
 from streamgauge.exceptions.decisions import acknowledge, decide
 from streamgauge.exceptions.problems import Refused, Unauthenticated
 from streamgauge.exceptions.requests import Wish, make_request, who_may_decide
+from streamgauge.exceptions.rules import is_met
 from streamgauge.exceptions.signing import Signer, authenticate
 from tests.streamgauge.exceptions.people import NOW, grant, principal, rule, snapshot, write_key
 
@@ -225,6 +226,19 @@ def test_a_permission_of_a_department_names_those_below(tmp_path: Path) -> None:
     wrong = Permission(scope=Scope(department="teck"), models=("opus-*",))
     with pytest.raises(Refused, match="department 'teck' is not known; did you mean 'tech'"):
         make_request(wish(budget=None, extra=None, permits=wrong), here.principals["fin"], here, NOW)
+
+
+def test_what_is_asked_for_now_begins_where_the_budget_has_counted_to(tmp_path: Path) -> None:
+    """Event time may stand still, and a hard stop of everything would let no call move it."""
+    here = house(tmp_path)
+    night = NOW - timedelta(hours=9)
+    asked = make_request(wish(), here.principals["ada"], here, NOW, night)
+    assert (asked.valid_from, asked.valid_to) == (night, NOW + timedelta(days=3))
+    assert is_met(rule(days_at_most=3), asked, here), "the hours before it are not asked for"
+    ahead = make_request(wish(), here.principals["ada"], here, NOW, NOW + timedelta(hours=1))
+    assert ahead.valid_from == NOW
+    later = make_request(wish(valid_from=NOW + timedelta(days=1)), here.principals["ada"], here, NOW, night)
+    assert later.valid_from == NOW + timedelta(days=1)
 
 
 def test_a_request_names_who_may_decide(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def micros(moment: datetime) -> int:
 def period(budget: Budget, us: int) -> tuple[int, int] | None:
     """[start, end) by walking local hours; no arithmetic on calendars."""
     if budget.period == "span":
-        assert budget.starts_at and budget.ends_at
+        assert budget.starts_at is not None
+        assert budget.ends_at is not None
         span = micros(budget.starts_at), micros(budget.ends_at)
         return span if span[0] <= us < span[1] else None
     known = _WALKED.setdefault((budget.period, budget.time_zone), [])
@@ -119,9 +120,7 @@ class Brute:
         shares = (budget.levels.warning, budget.levels.soft, budget.levels.hard)
         return {level: ceil(Fraction(share) * limit) for level, share in zip(LEVELS, shares, strict=True)}
 
-    def documents(
-        self, budgets: list[Budget], grants: list[ExceptionGrant], words: list[Acknowledgement]
-    ) -> None:
+    def documents(self, budgets: list[Budget], grants: list[ExceptionGrant], words: list[Acknowledgement]) -> None:
         """Newer documents: what they change in periods that have not ended is told at once."""
         new = {one.id: one for one in budgets}
         for (budget_id, start_us, level), one in self.levels.items():
@@ -203,12 +202,14 @@ class Brute:
             found = period(known, start_us)
             assert found is not None
             limit = self.limit(known, *found)
-            for level, units in self.levels_of(known, limit).items():
-                running = before.get((budget_id, rule, start_us), Counter())[known.unit]
-                for one in amounts:
-                    running += one[known.unit]
-                    if running >= units and not self.levels[budget_id, start_us, level].fired:
-                        stands = (units, known.mode, limit)
+            for level, least in self.levels_of(known, limit).items():
+                running: int = (
+                    before[budget_id, rule, start_us][known.unit] if (budget_id, rule, start_us) in before else 0
+                )
+                for use in amounts:
+                    running += use[known.unit]
+                    if running >= least and not self.levels[budget_id, start_us, level].fired:
+                        stands = (least, known.mode, limit)
                         self.fire((budget_id, start_us, level), stands, found[1], running, limit)
         self.judge_words()
         for level_key, state in self.levels.items():

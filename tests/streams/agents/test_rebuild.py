@@ -112,6 +112,7 @@ class Memory:
                 "tokens": pa.array([0] * len(calls), pa.int64()),
                 "cost_nanousd": pa.array([int(Decimal(call.usd) * NANO) for call in calls], pa.int64()),
                 "provisional_nanousd": pa.array([0] * len(calls), pa.int64()),
+                "output_tokens": pa.array([0] * len(calls), pa.int64()),
             }
         )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from schemas.control.budgets import Scope
 from schemas.control.base import us_moment
+from schemas.control.budgets import Scope
 from streams.agents.floors import floor_minute
 from tests.streams.agents.samples import NANO, budget, budget_row, control, idle, us
 from tests.streams.agents.test_budgets import CONFIG, DAY, HOUR, MINUTE, NOON, Desk

@@ -204,7 +204,7 @@ def take(world: World, step: tuple[str, int, int], asked: list[BaseQuestion]) ->
         world.control = min(3, max(world.control, one + 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(Step, max_size=25), st.lists(Step, max_size=25))
 def test_totals_equal_the_sum_of_all_calls_and_prices(
     before: list[tuple[str, int, int]], after: list[tuple[str, int, int]]
