@@ -39,8 +39,8 @@ class Forecast(_Contract):
     p90: int
     chance_of_exceeding: float
     exhausted_on: datetime | None = Field(default=None, description="When the limit is expected to be reached.")
-    method: Literal["hour_of_week", "insufficient_history"] = Field(
-        description="insufficient_history: under four weeks; the rate of the period so far stands in."
+    method: str = Field(
+        description="hour_of_week; or insufficient_history, under four weeks: the rate of the period so far stands in."
     )
     weeks: float = Field(default=0.0, description="Weeks of history behind it.")
     evaluated_at: datetime | None = Field(default=None, description="Event time of the evaluation.")

@@ -51,8 +51,8 @@ class Choice(Record):
 
 
 class Policy(Record):
-    """What holds for the calls of `when`. With `allow`, everything that it does not choose is forbidden; `forbid` and
-    `discourage` speak of what they choose.
+    """What holds for the calls of `when`: those are governed, and allowed where nothing here speaks against them. With
+    `allow`, everything that it does not choose is forbidden; `forbid` and `discourage` speak of what they choose.
     """
 
     kind: Literal["policy"] = "policy"

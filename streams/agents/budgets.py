@@ -107,8 +107,9 @@ class BudgetBook:
         if corrections is not None:
             touched.append(self._correct(corrections, opening, alerts, now_us))
         touched.append(self.bases.fold(self, opening, alerts, now_us))
-        for stretch in stretches(rows, timeline, self.grants.boundaries):
-            touched.append(self._take_stretch(stretch, alerts, now_us))
+        touched += [
+            self._take_stretch(stretch, alerts, now_us) for stretch in stretches(rows, timeline, self.grants.boundaries)
+        ]
         self._documents.update(self.counting.settle())
         self._due_statuses(np.unique(np.concatenate(touched)), alerts, timeline.last, now_us)
         return alerts

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -48,13 +47,6 @@ class Timeline:
             return -1
         marks = np.array([-(2**63) if m.watermark_us is None else m.watermark_us for m in self.moments], dtype=np.int64)
         return int(np.searchsorted(marks, us, "left"))
-
-
-class ReachedBy(Protocol):
-    """What the history says of a period: see `base.reached`."""
-
-    def by(self, level_units: int) -> int | None:
-        """Event time, µs, by which the level was reached; None: the history does not say."""
 
 
 class Verdicts:
@@ -133,28 +125,6 @@ class Verdicts:
                 )
                 self.crossings.put(crossing)
                 alerts.append(budget_alert(crossing, "updated", reason_of, now_us))
-        return alerts
-
-    def judge_base(
-        self, judged: Effective, key: int, reached: ReachedBy, timeline: Timeline, now_us: int
-    ) -> list[Alert]:
-        """As `judge_change`, of a period that the history has made whole: a level is dated by when it was reached, and
-        is history only when the newest event is.
-        """
-        alerts: list[Alert] = []
-        for alert in self.judge_change(judged, key, timeline, now_us):
-            told = alert
-            if alert.state == "firing" and alert.level is not None:
-                occurred_us = reached.by(judged.budget.level_units(alert.level))
-                if occurred_us is not None:
-                    fired = self.crossings.all[
-                        CrossingKey(judged.budget.id, (key & 0xFFFF_FFFF) * MINUTE_US, alert.level)
-                    ]
-                    start_us, end_us = fired.key.period_start_us, fired.period_end_us
-                    dated = replace(fired, occurred_us=min(max(occurred_us, start_us), end_us - 1))
-                    self.crossings.put(dated)
-                    told = budget_alert(dated, "firing", None, now_us)
-            alerts.append(told)
         return alerts
 
     def acknowledge(self, key: CrossingKey, by: str, now_us: int) -> list[Alert]:

@@ -64,7 +64,7 @@ def readable(statements: list[str], columns: dict[str, set[str]]) -> set[tuple[s
 
 
 def test_who_there_is() -> None:
-    assert set(USERS) == {"default", "writer", "analyst"}
+    assert set(USERS) == {"default", "writer", "reader", "analyst"}
 
 
 def test_default_comes_from_inside_the_container_alone() -> None:
@@ -74,7 +74,7 @@ def test_default_comes_from_inside_the_container_alone() -> None:
     assert {ip.text for ip in networks} == {"::1", "127.0.0.1"}
 
 
-@pytest.mark.parametrize("user", ["writer", "analyst"])
+@pytest.mark.parametrize("user", ["writer", "reader", "analyst"])
 def test_passwords_come_from_the_environment(user: str) -> None:
     password = USERS[user].find("password")
     assert password is not None
@@ -110,6 +110,12 @@ def test_the_writer_may_do_what_migrations_do() -> None:
             kind = next((kind for kind in needs if sql.startswith(kind)), None)
             assert kind is not None, f"{migration.name}: say here which right this needs: {sql[:60]}"
             assert needs[kind] in rights, f"{migration.name} needs {needs[kind]}, which the writer has not"
+
+
+def test_the_reader_reads_one_database_alone() -> None:
+    assert grants("reader") == ["GRANT SHOW, SELECT ON streamgauge.*"]
+    assert USERS["reader"].findtext("profile") == "reader"
+    assert FILE.findtext("profiles/reader/readonly") == "2"
 
 
 def test_the_analyst_reads_alone() -> None:

@@ -142,12 +142,13 @@ def test_each_role_is_given_what_it_needs_and_no_more() -> None:
     assert given == {
         "setup": common | {"STREAMGAUGE_REGISTRY"},
         "enrich": common | {"STREAMGAUGE_REGISTRY", "STREAMGAUGE_ENRICH"},
-        "agents": common,
+        "agents": common | {"STREAMGAUGE_CLICKHOUSE"},
         "sink": common | {"STREAMGAUGE_REGISTRY", "STREAMGAUGE_CLICKHOUSE"},
         "check": common | {"STREAMGAUGE_ENRICH", "STREAMGAUGE_CHECK"},
     }
     assert enrich_config(settings_of("enrich")).user_key
     assert clickhouse_target(settings_of("sink")).username == "writer"
+    assert clickhouse_target(settings_of("agents")).username == "reader"
 
 
 def test_the_registry_is_where_roles_look_for_it() -> None:
