@@ -94,35 +94,47 @@ class ControlLog:
         self._consumer.assign([TopicPartition(self._topic, 0, start)])
 
     def _drain(self, wait_s: float) -> bool:
-        """Take in what is fetched, and apply it as one change where a transaction ends: one may need several fetches.
-        Whether the end was reached, which never lies within a transaction.
+        """Take in what is fetched, and apply it where a transaction ends: one may need several fetches. Whether the end
+        was reached, which never lies within a transaction; but the next one may begin in the same fetch, and waits.
         """
-        whole = at_end = False
+        whole: dict[str, tuple[int, ControlRecord | None]] = {}
+        position, at_end = self.snapshot.position, False
+        failed: Exception | None = None
         for message in self._consumer.consume(10_000, wait_s):
             error = message.error()
-            if error is not None:
-                if error.code() == KafkaError._PARTITION_EOF:
-                    self._read_to, at_end = max(self._read_to, message.offset() or 0), True
-                elif error.code() == KafkaError._AUTO_OFFSET_RESET:
-                    raise ControlLogReplaced(
-                        f"{self._topic} no longer reaches to offset {self.snapshot.position}, up to which it was read: "
-                        "it was made again. Publish the documents with `streamgauge apply`, and start this role again"
-                    )
-                elif is_transient(error):
-                    _log.warning("control_log.waiting", topic=self._topic, error=error.str())
-                else:
-                    raise KafkaException(error)
-                continue
-            offset = message.offset() or 0
-            self._read_to = offset + 1
-            whole = LAST_OF_TRANSACTION in dict(message.headers() or ())
-            key = message.key()
-            if key is not None and (self._until is None or offset < self._until):
-                self._read(key, message.value(), offset, self._held)
-        if (whole or at_end) and (self._held or self._read_to > self.snapshot.position):
-            self.snapshot = self.snapshot.with_changes(self._held, self._read_to)
-            self._held = {}
+            if error is None:
+                offset = message.offset() or 0
+                self._read_to = offset + 1
+                key = message.key()
+                if key is not None and (self._until is None or offset < self._until):
+                    self._read(key, message.value(), offset, self._held)
+                is_last = LAST_OF_TRANSACTION in dict(message.headers() or ())
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._read_to, at_end, is_last = max(self._read_to, message.offset() or 0), True, True
+            else:
+                # Whatever else was fetched is taken first: it does not come again.
+                failed, is_last = failed or self._judged(error), False
+            if is_last:
+                whole |= self._held
+                self._held.clear()
+                position = self._read_to
+        if whole or position > self.snapshot.position:
+            self.snapshot = self.snapshot.with_changes(whole, position)
+        if failed is not None:
+            raise failed
         return at_end
+
+    def _judged(self, error: KafkaError) -> Exception | None:
+        """What to raise of an error; None for one that passes."""
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            return ControlLogReplaced(
+                f"{self._topic} no longer reaches to offset {self.snapshot.position}, up to which it was read: it was "
+                "made again. Publish the documents with `streamgauge apply`, and start this role again"
+            )
+        if is_transient(error):
+            _log.warning("control_log.waiting", topic=self._topic, error=error.str())
+            return None
+        return KafkaException(error)
 
     def _read(
         self, key: bytes, value: bytes | None, offset: int, changes: dict[str, tuple[int, ControlRecord | None]]

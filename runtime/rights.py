@@ -60,10 +60,7 @@ def exception_fault(grant: ExceptionGrant, snapshot: ControlSnapshot) -> str | N
     if decision is None:
         return None
     if decision.via == "rule":
-        rule = decision.by.removeprefix(RULE)
-        if not decision.by.startswith(RULE) or rule not in snapshot.exception_rules:
-            return f"{decision.by} is no exception rule that is in force"
-        return None
+        return _rule_fault(decision, snapshot)
     scope = exception_scope(grant, snapshot)
     if scope is None:
         return f"budget {grant.budget} is not known"
@@ -75,9 +72,27 @@ def exception_fault(grant: ExceptionGrant, snapshot: ControlSnapshot) -> str | N
         return _unproven(principal, decision, grant)
     if not may_review(principal, scope, snapshot, moment_us(decision.at)):
         return _lacking(principal, scope, REVIEWERS)
-    if decision.verdict == "approved" and decision.via == "signature" and decision.by == grant.requested_by:
-        return f"{decision.by} asked for it, and nobody approves their own request"
+    if decision.verdict == "approved" and decision.via == "signature":
+        asked = snapshot.principals.get(grant.requested_by)
+        if decision.by == grant.requested_by or (asked is not None and _is_same_person(principal, asked)):
+            return f"{decision.by} asked for it, and nobody approves their own request"
     return _unproven(principal, decision, grant)
+
+
+def _rule_fault(decision: Decision, snapshot: ControlSnapshot) -> str | None:
+    """A rule decides one way alone; whether the request met it was seen when it decided."""
+    rule = snapshot.exception_rules.get(decision.by.removeprefix(RULE)) if decision.by.startswith(RULE) else None
+    if rule is None:
+        return f"{decision.by} is no exception rule that is in force"
+    verdict = "approved" if rule.verdict == "approve" else "denied"
+    return None if decision.verdict == verdict else f"{decision.by} is a rule by which requests are {verdict}"
+
+
+def _is_same_person(one: Principal, other: Principal) -> bool:
+    """Two principals with one key are one person."""
+    if one.public_key is None or other.public_key is None:
+        return False
+    return one.public_key.split()[:2] == other.public_key.split()[:2]
 
 
 def acknowledgement_fault(acknowledgement: Acknowledgement, snapshot: ControlSnapshot) -> str | None:

@@ -19,7 +19,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from schemas.alerts import Alert
 from schemas.control.records import ControlRecord
 from schemas.rejections import Rejection
-from schemas.status import BudgetStatus
+from schemas.status import BudgetStatus, GovernanceStatus
 
 FOLDER: Final = Path(__file__).parent / "json"
 SUFFIX: Final = ".schema.json"
@@ -57,7 +57,12 @@ class _Dialect(GenerateJsonSchema):
 
 def documents() -> tuple[Document, ...]:
     """Every document with a JSON Schema, by name."""
-    written = (Document("alert", Alert), Document("budget_status", BudgetStatus), Document("rejection", Rejection))
+    written = (
+        Document("alert", Alert),
+        Document("budget_status", BudgetStatus),
+        Document("governance_status", GovernanceStatus),
+        Document("rejection", Rejection),
+    )
     control = (Document(f"control_{kind}", model) for kind, model in _kinds())
     return tuple(sorted((*written, *control), key=lambda document: document.name))
 

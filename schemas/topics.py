@@ -62,13 +62,15 @@ SPECS: Final = (
               "One alert per crossing or episode, with its cause, and its resolution."),
     TopicSpec("governance.status", "one", None, True, False, ("agents",),
               ("agents", "gateway", "check", "ops", "sink", "admin"),
-              "What each budget stands at; the newest record of a key rules."),
-    TopicSpec("governance.status.users", "one", None, True, False, ("agents",), ("gateway", "check"),
+              "What each budget stands at, how much is governed; the newest record of a key rules."),
+    TopicSpec("governance.status.users", "one", None, True, False, ("agents",),
+              # Agents read it for `rebuild` alone.
+              ("agents", "gateway", "check"),
               "Status of budgets whose scope is one person: narrower access."),
     TopicSpec("usage.adjustments", "one", 3_650 * DAY_MS, False, False, ("admin",), ("agents", "sink", "ops"),
               "Corrections of what was counted: prices that came later, resends that were counted twice."),
     TopicSpec("governance.control", "one", None, True, False, ("admin",), ("enrich", "agents", "sink", "check", "ops"),
-              "Directory, use cases, model catalogue, budgets and prices, as applied.",
+              "Directory, use cases, models, budgets, policies, decisions and prices, as applied.",
               # A batch that was begun under older documents is repeated under the same ones.
               keeps_history_ms=7 * DAY_MS),
 )  # fmt: skip

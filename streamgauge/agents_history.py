@@ -11,15 +11,17 @@ from typing import Final
 import pyarrow as pa
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from runtime.clock import to_datetime
 from runtime.connection import KafkaConnection
 from runtime.watermarks import is_transient, log_bounds
 from schemas.adjustments import read_adjustment
 from schemas.positions import PositionError
-from sinks.recovery.bases import BaseSums, Scoped
+from sinks.recovery.bases import AHEAD_US, BaseSums, Scoped
 from streamgauge.agents_asking import Asking, listed, require_rows
 from streams.agents.history import BaseQuestion, NotYet
 
 _READ_S: Final = 20.0
+_MINUTE_US: Final = 60_000_000
 #: Messages looked at from the end first; a transaction ends with event messages, so one is there as a rule.
 _TAIL: Final = 8
 
@@ -33,15 +35,19 @@ class AgentsHistory:
         self._last: tuple[int, tuple[str, int] | None] | None = None
 
     def bases(self, question: BaseQuestion) -> list[pa.Table]:
-        """1 ClickHouse has all rows; 2 all new prices; 3 nothing was dropped or refused; 4 no resend is open; 5 sum."""
+        """1 ClickHouse has all rows; 2 all new prices; 3 nothing was dropped or refused; 4 sum; 5 no resend is open.
+
+        5 comes last, so that a row which another delivery of the event replaced meanwhile is noticed.
+        """
         with self._asking as (database, log):
             sums = BaseSums(database, log, self._asking.clock)
             require_rows(sums, question.before)  # 1
             self._require_adjustments(sums, question.adjusted)  # 2
             self._require_whole(sums, question)  # 3
-            self._require_even(sums, question)  # 4
             scoped = [Scoped(one.selectors, one.first_minute) for one in question.wanted]
-            return sums.sums(scoped, question.before, question.adjusted)  # 5
+            answer = sums.sums(scoped, question.before, question.adjusted)  # 4
+            self._require_even(sums, question)  # 5
+        return answer
 
     def _require_adjustments(self, sums: BaseSums, adjusted: int) -> None:
         if adjusted <= 0:
@@ -53,8 +59,15 @@ class AgentsHistory:
             raise NotYet(f"ClickHouse has not got adjustment {last[0]} yet; waiting for the sink")
 
     def _require_whole(self, sums: BaseSums, question: BaseQuestion) -> None:
-        first_minute = min(one.first_minute for one in question.wanted)
-        spans = sums.ledger(question.before, first_minute)
+        needed_us = min(one.needed_minute for one in question.wanted) * _MINUTE_US
+        kept_us = sums.kept_since_us()
+        if kept_us is not None and kept_us > needed_us - AHEAD_US:
+            raise NotYet(
+                f"ClickHouse keeps events or its ledger since {to_datetime(kept_us):%Y-%m-%d} only, and a period began "
+                f"on {to_datetime(needed_us):%Y-%m-%d} (see retention.events_days and retention.ledger_days)",
+                renew=True,
+            )
+        spans = sums.ledger(question.before, needed_us // _MINUTE_US)
         if holes := [span.hole for span in spans if span.hole is not None]:
             raise NotYet(f"ClickHouse does not have {listed(holes)}: run `streamgauge reconcile`", renew=True)
         if refused := sum(span.refused for span in spans):

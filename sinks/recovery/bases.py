@@ -35,7 +35,7 @@ SELECTORS: Final = {
 }
 _MINUTE_US: Final = 60_000_000
 #: An event's time may lie this far ahead of the broker's, so that much earlier a range may hold events of a period.
-_AHEAD_US: Final = 86_400_000_000
+AHEAD_US: Final = 86_400_000_000
 _MEASURES: Final = ("calls", "tokens", "cost_nanousd", "provisional_nanousd", "output_tokens")
 _SCHEMA: Final = pa.schema([(name, pa.int64()) for name in ("minute", *_MEASURES)])
 _SUMS: Final = ("calls_sum", "tokens_sum", "cost_sum", "provisional_sum", "output_sum")
@@ -96,7 +96,7 @@ class BaseSums:
         """What the ledger says of each partition, of ranges that may hold events of that minute or later."""
         rows = self._database.query(
             read_sql("recovery", "base_ledger.sql"),
-            self._bounds(before) | {"since_us": first_minute * _MINUTE_US - _AHEAD_US},
+            self._bounds(before) | {"since_us": first_minute * _MINUTE_US - AHEAD_US},
         )
         return [LedgerSpan(*(int(value) for value in row)) for row in rows]
 

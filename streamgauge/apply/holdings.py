@@ -28,8 +28,9 @@ def check_holdings(after: ControlSnapshot, current: ControlSnapshot, loaded: Loa
         return []
     problems: list[Problem] = []
     made: dict[Subtree, tuple[Holding, Holding]] = {}
+    owners = {file: loaded.trees.of(file) for file in {one.place.file for one in loaded.definitions}}
     for one in loaded.definitions:
-        subtree = loaded.trees.of(one.place.file)
+        subtree = owners[one.place.file]
         if subtree is None:
             continue
         if subtree not in made:
@@ -48,7 +49,7 @@ def prunable(loaded: Loaded, current: ControlSnapshot, gone: Iterable[str]) -> s
     """Of the records that no file names, those that the applied files may take away: all, once a file of the root is
     among them; else what the owners of their folders hold.
     """
-    owners = [loaded.trees.of(one.place.file) for one in loaded.definitions]
+    owners = [loaded.trees.of(file) for file in dict.fromkeys(one.place.file for one in loaded.definitions)]
     if any(owner is None for owner in owners):
         return set(gone)
     holdings = [Holding(owner, current) for owner in dict.fromkeys(owners) if owner is not None]
@@ -84,7 +85,26 @@ def _fault(
             return "teams", f"department {department} is not theirs"
     record = after.records.get(one.key)
     outside = None if record is None else then.outside(record)
-    return None if outside is None else (_FIELDS.get(one.document, "id"), outside)
+    if outside is not None:
+        return _FIELDS.get(one.document, "id"), outside
+    return None if record is None or record == old else _unproven(record, then.subtree)
+
+
+def _unproven(record: ControlRecord, subtree: Subtree) -> tuple[str, str] | None:
+    """A merged file proves the word of who reviews it: in an owner's folder that is the owner, and nobody else."""
+    if not isinstance(record, ExceptionGrant | Acknowledgement):
+        return None
+    decision = record.decision
+    if decision is None or decision.via != "review":
+        return None
+    if decision.by != subtree.owner:
+        return "decision.by", (
+            f"a file of this folder does not prove that {decision.by} decided: let {decision.by} sign it, or let it "
+            "stand in a file of the root"
+        )
+    if isinstance(record, ExceptionGrant) and record.is_approved and record.requested_by == decision.by:
+        return "decision.by", f"{decision.by} asked for it, and nobody approves their own request"
+    return None
 
 
 _FIELDS = {

@@ -6,6 +6,7 @@ What lies in no owner's folder is the root's, and may define everything.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,28 +60,40 @@ class Trees:
     owned: Mapping[Path, Mapping[Path, Subtree]]
 
     def of(self, file: str) -> Subtree | None:
-        """Whose folder a file lies in, the deepest first; None: the root's, or no tree at all."""
-        path = Path(file).resolve()
-        for folder in path.parents:
-            for folders in self.owned.values():
-                if folder in folders:
-                    return folders[folder]
+        """Whose folder a file lies in, the deepest first; None: the root's, or no tree at all. A link is of the folder
+        that it lies in; where that is nobody's, of the folder that it leads to.
+        """
+        for way in _ways(Path(file)):
+            for folder in way:
+                for folders in self.owned.values():
+                    if folder in folders:
+                        return folders[folder]
         return None
 
 
-def top_of(path: Path) -> Path | None:
-    """The highest folder from the file upward that has a `subtrees.yaml`."""
-    return next((folder for folder in reversed(path.resolve().parents) if (folder / SUBTREES).is_file()), None)
+def _ways(path: Path) -> tuple[list[Path], list[Path]]:
+    """The folders above a file, the nearest first: of the file as it is named, and of what it leads to if it is a
+    link.
+    """
+    named = Path(os.path.abspath(path))  # noqa: PTH100  resolve() would follow the file's own link
+    return [folder.resolve() for folder in named.parents], list(path.resolve().parents)
+
+
+def tops_of(path: Path) -> set[Path]:
+    """The highest folder from the file upward that has a `subtrees.yaml`; of a link also from where it leads."""
+    found = (next((one for one in reversed(way) if (one / SUBTREES).is_file()), None) for way in _ways(path))
+    return {top for top in found if top is not None}
 
 
 def read_trees(files: Sequence[Path], problems: list[Problem]) -> Trees:
     """The trees that the files lie in; what is wrong with them becomes problems."""
     shown = {file.resolve(): str(file) for file in files}
-    tops = {top for file in files if (top := top_of(file)) is not None}
+    tops: set[Path] = set()
     for file in files:
-        top = top_of(file)
-        if top is not None and file.name == SUBTREES and file.resolve().parent != top:
-            why = f"owners of folders stand in {top / SUBTREES} alone: move it there"
+        mine = tops_of(file)
+        tops |= mine
+        if file.name == SUBTREES and mine and file.resolve().parent not in mine:
+            why = f"owners of folders stand in {min(mine) / SUBTREES} alone: move it there"
             problems.append(Problem(Place(str(file), 0), "", why))
     owned = {}
     for top in sorted(tops):

@@ -178,6 +178,8 @@ def _status(entry: BudgetEntry, period: BudgetPeriod, known: Known) -> tuple[Bud
     if known.behind_s is None:
         return None, "its status was not read yet"
     status = known.statuses.of(budget.id, period.start_us)
+    if status is None and known.statuses.stands(budget.id, period.start_us):
+        return None, "its status cannot be read by this version; are the agents newer?"
     if status is None:
         before = known.statuses.before(budget.id, period.start_us)
         if before is not None and before.rule == entry.rule:

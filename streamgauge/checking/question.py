@@ -105,7 +105,9 @@ def from_values(values: Mapping[str, Any]) -> Question:
     """A question from values by name; empty texts are as good as none."""
     unknown = sorted(values.keys() - _KNOWN)
     if unknown:
-        raise BadQuestion(f"{unknown[0]!r} is no field of a question: there are {', '.join(sorted(_KNOWN))}")
+        near = next((name for name in sorted(_KNOWN) if name in (f"{unknown[0]}_id", f"{unknown[0]}_usd")), None)
+        hint = f"; did you mean {near!r}?" if near is not None else f": there are {', '.join(sorted(_KNOWN))}"
+        raise BadQuestion(f"{unknown[0]!r} is no field of a question{hint}")
     texts: dict[str, str] = {}
     for name in TEXTS:
         value = values.get(name)

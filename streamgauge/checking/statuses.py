@@ -63,6 +63,10 @@ class Statuses:
         kept = self._kept.get(budget_id, {}).get(start_us)
         return None if kept is None else self._parsed(kept)
 
+    def stands(self, budget_id: str, start_us: int) -> bool:
+        """Whether there is a status of one period, readable or not."""
+        return start_us in self._kept.get(budget_id, {})
+
     def before(self, budget_id: str, start_us: int) -> BudgetStatus | None:
         """The status of the newest period that began earlier."""
         mine = self._kept.get(budget_id)

@@ -109,6 +109,9 @@ def _sentences(status: BudgetStatus, snapshot: ControlSnapshot, now: datetime) -
     if status.would_stop and status.mode != "enforce":
         about.append("would stop calls if it enforced")
     found.append(" · ".join(about))
+    step = _next_step(status, now)
+    if step is not None:
+        found.append(step)
     if status.state != "unknown" and status.state_reason is not None:
         found.append(status.state_reason)
     forecast = _forecast(status, now)
@@ -119,6 +122,19 @@ def _sentences(status: BudgetStatus, snapshot: ControlSnapshot, now: datetime) -
         said = status.acknowledged
         found.append(f"{said.level} limit acknowledged by {said.by}, {_day(said.at, status)}")
     return found
+
+
+def _next_step(status: BudgetStatus, now: datetime) -> str | None:
+    """What to do about a level that speaks; nothing while a budget only observes, or is acknowledged or over."""
+    level = status.state
+    if level not in ("soft", "hard") or status.mode == "observe" or status.period.end <= now:
+        return None
+    if status.acknowledged is not None and (level == "soft" or status.acknowledged.level == "hard"):
+        return None
+    more = f"streamgauge exceptions request --budget {status.budget_id}"
+    if level == "soft":
+        return f"goes on when a manager says so: streamgauge budgets ack {status.budget_id}; or ask for more: {more}"
+    return f"a reviewer can grant more: {more}"
 
 
 def _forecast(status: BudgetStatus, now: datetime) -> str | None:
@@ -161,11 +177,15 @@ def _period(status: BudgetStatus, snapshot: ControlSnapshot) -> str:
 
     budget = snapshot.budgets.get(status.budget_id)
     if budget is not None and (budget.period, budget.time_zone) == (status.period.kind, status.period.time_zone):
-        return period_name(budget, moment_us(status.period.start))
+        # A time of day below is the budget's own, so its zone is named where it is not UTC.
+        zone = "" if budget.time_zone == "UTC" else f" ({budget.time_zone})"
+        return period_name(budget, moment_us(status.period.start)) + zone
     return f"{status.period.kind} from {_day(status.period.start, status)}"
 
 
 def _left(status: BudgetStatus, now: datetime) -> str:
+    if now < status.period.start:
+        return "not begun"
     left = status.period.end - now
     if left <= timedelta():
         return "over"

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from streamgauge.checking.answer import Answer
     from streamgauge.settings import Settings
 
-check = typer.Typer(help="May this call be made? What budgets and policies say, before it is.", no_args_is_help=True)
+check = typer.Typer(
+    help="May this call be made? What budgets and policies say, before it is.",
+    no_args_is_help=True,
+    epilog=examples("streamgauge check ask --team search --model gpt-4o", "streamgauge check serve"),
+)
 
 _COLUMNS: Final[tuple[tuple[str, Align], ...]] = (
     ("what", "left"),
@@ -159,12 +163,15 @@ def _ask(settings: Settings, question: object) -> Answer:
 
 
 def _print(told: Answer) -> None:
-    from streamgauge.cli.output import print_table
+    from datetime import datetime
+
+    from streamgauge.cli.output import moment, print_table
 
     typer.echo(f"{told.decision.replace('_', ' ')}{'' if told.decision == 'allow' else ': ' + told.headline}")
     for field, claim in sorted(told.lost.items()):
         held = told.resolved.get(field)
-        typer.echo(f"{field} {claim} loses: the documents say {'that nobody may claim it' if held is None else held}")
+        # Only a use case can be left without another in its place: its document lists other teams.
+        typer.echo(f"{field} {claim} is not counted: it is {held or 'of other teams'}")
     if told.reasons:
         print_table(
             _COLUMNS,
@@ -183,4 +190,5 @@ def _print(told: Answer) -> None:
     else:
         typer.echo("No budget counts such a call, and no policy speaks of it.")
     if told.freshness.watermark is not None:
-        typer.echo(f"Counted up to {told.freshness.watermark}; not a lock: calls under way are counted afterwards.")
+        counted = moment(datetime.fromisoformat(told.freshness.watermark))
+        typer.echo(f"Counted up to {counted} UTC of event time; not a lock: calls under way are counted afterwards.")

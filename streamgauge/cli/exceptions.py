@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def add(app: typer.Typer, panel: str) -> None:
     group = typer.Typer(
-        no_args_is_help=True, help="Exceptions from budgets and policies: ask, decide, see what came of them."
+        no_args_is_help=True,
+        help="Exceptions from budgets and policies: ask, decide, see what came of them.",
+        epilog=examples("streamgauge exceptions list", "streamgauge exceptions request --help"),
     )
     group.command(
         "request",
@@ -92,15 +94,16 @@ def list_command(
                     one.state.replace("_", " "),
                     one.about(),
                     one.amount(),
-                    moment(one.grant.valid_to),
+                    moment(one.grant.valid_to)[:10],
                     one.grant.decision.by if one.grant.decision is not None else "",
                 )
                 for one in shown
             ],
-            whole=("state", "until (UTC)"),
+            # An id is typed again, so it is never broken.
+            whole=("exception", "state", "until (UTC)"),
         )
     else:
-        typer.echo("No exception is asked for or in force.")
+        typer.echo("No exception is asked for or in force: `streamgauge exceptions request` asks for one.")
     if len(found) > len(shown):
         typer.echo(f"{len(found) - len(shown)} more that are over: --all shows them.")
 
@@ -139,14 +142,20 @@ def show_command(
     for name, value in lines:
         typer.echo(f"  {name:<12} {value}")
     for alert in steps:
-        typer.echo(f"  {moment(alert.occurred_at)}  {alert.summary}")
+        # When it was told: by event time what comes into force may lie before its own approval.
+        typer.echo(f"  {moment(alert.evaluated_at)}  {alert.summary}")
 
 
 def report_command(
     context: typer.Context,
     since: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Exceptions that ended since then; 180 days.", show_default=False),
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            metavar="YYYY-MM-DD",
+            help="Exceptions that ended since then; 180 days.",
+            show_default=False,
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -198,8 +207,8 @@ def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
             ("", "left"),
             ("step", "left"),
             ("outcomes", "right"),
-            ("cost each: before", "right"),
-            ("during", "right"),
+            ("cost before", "right"),
+            ("cost during", "right"),
         ],
         [
             (
@@ -215,7 +224,7 @@ def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
             )
             for one in outcomes
         ],
-        whole=("until",),
+        whole=("exception", "until", "step"),
     )
 
 

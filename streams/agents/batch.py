@@ -45,8 +45,8 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class BudgetRows:
-    """Rows of budgets sorted by (budget and period, entry, quarter hour): sums are calls, tokens, cost, provisional cost,
-    output tokens.
+    """Rows of budgets sorted by (budget and period, entry, quarter hour): sums are calls, tokens, cost, provisional
+    cost, output tokens.
     """
 
     keys: np.ndarray

@@ -6,42 +6,36 @@ A shard judges the budgets whose home it is; all rows of a budget come there, so
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from runtime.clock import to_datetime
-from runtime.rights import acknowledgement_fault
 from schemas.alerts import Alert
-from schemas.control.acknowledgements import Acknowledgement
 from schemas.control.base import moment_us
 from schemas.control.budgets import Budget
 from schemas.control.exceptions import ExceptionGrant
 from schemas.control.periods import MINUTE_US, BudgetPeriod, running_period
 from schemas.control.snapshot import ControlSnapshot
-from schemas.status import Acknowledged, Forecast
 from schemas.tallies import home_partition
 from streams.agents.base.bases import Bases
 from streams.agents.batch import BudgetRows
+from streams.agents.budget_documents import BudgetDocuments
 from streams.agents.counting import Counting
 from streams.agents.crossing_times import OpenQuarters
-from streams.agents.crossings import Crossing, CrossingKey
-from streams.agents.exceptions.grants import Effective, Grant, Grants
+from streams.agents.crossings import CrossingKey
+from streams.agents.exceptions.grants import Effective
 from streams.agents.exceptions.spent import used_of_extra
 from streams.agents.exceptions.watch import ExceptionWatch
 from streams.agents.floors import Floors
-from streams.agents.status_book import StatusBook
-from streams.agents.statuses import Counted, budget_status, shown_period, status_record
+from streams.agents.holdings import Holdings
+from streams.agents.status_book import Haste, StatusBook
+from streams.agents.status_writer import StatusRecord, StatusWriter
+from streams.agents.statuses import Counted, shown_period
 from streams.agents.stretches import Stretch, stretches
 from streams.agents.sums import windows
-from streams.agents.totals import Plan, Totals, used
+from streams.agents.totals import Totals
 from streams.agents.verdicts import Timeline, Verdicts
 from streams.agents.watermarks import Moment
-
-StatusRecord = tuple[str, bytes | None]
-#: (budget as it holds, period, used) -> its forecast.
-ForecastOf = Callable[[Budget, BudgetPeriod, int], Forecast | None]
 
 
 class BudgetBook:
@@ -54,28 +48,22 @@ class BudgetBook:
         self.counting = Counting(input_partitions)
         self.bases = Bases()
         self.verdicts = Verdicts(self.totals, historical_after_us)
-        self.grants = Grants()
+        self.holdings = Holdings(self.totals)
         self.exceptions = ExceptionWatch(partition, partitions, historical_after_us)
         self.statuses = StatusBook()
-        #: Says what becomes of a running period; replaced by whoever forecasts.
-        self.forecast_of: ForecastOf = lambda _budget, _period, _used: None
-        self._plan = Plan([], self.totals)
-        self._home: dict[str, Budget] = {}
-        #: Approved exceptions and the acknowledgement that count, by budget.
-        self._granted: dict[str, tuple[Grant, ...]] = {}
-        self._acknowledged: dict[str, Acknowledgement] = {}
+        self.writer = StatusWriter(self.holdings, self.totals, self.counting)
+        self._documents = BudgetDocuments(self.verdicts.crossings, self.exceptions, self.counting, self.statuses)
         self._control = -1
         self._watermark_us: int | None = None
         self._now_us = 0
-        self._documents: set[str] = set()
 
     def budget(self, budget_id: str) -> Budget | None:
         """The document of a home budget."""
-        return self._home.get(budget_id)
+        return self.holdings.home.get(budget_id)
 
     def by_number(self) -> Mapping[int, Budget]:
         """The home budgets by their number in the totals; another mapping whenever documents changed."""
-        return self._plan.by_number
+        return self.holdings.plan.by_number
 
     def published_starts(self, budget_id: str) -> list[int]:
         """Starts (µs) of its periods whose status stands."""
@@ -107,11 +95,13 @@ class BudgetBook:
         if corrections is not None:
             touched.append(self._correct(corrections, opening, alerts, now_us))
         touched.append(self.bases.fold(self, opening, alerts, now_us))
+        grants = self.holdings.grants
         touched += [
-            self._take_stretch(stretch, alerts, now_us) for stretch in stretches(rows, timeline, self.grants.boundaries)
+            self._take_stretch(stretch, alerts, now_us) for stretch in stretches(rows, timeline, grants.boundaries)
         ]
-        self._documents.update(self.counting.settle())
-        self._due_statuses(np.unique(np.concatenate(touched)), alerts, timeline.last, now_us)
+        settled = self.counting.settle()
+        self._documents.changed.update(settled)
+        self._due_statuses(settled, np.unique(np.concatenate(touched)), alerts, timeline.last, now_us)
         return alerts
 
     def _take_stretch(self, stretch: Stretch, alerts: list[Alert], now_us: int) -> np.ndarray:
@@ -121,15 +111,16 @@ class BudgetBook:
         if stretch.turned:
             moment = timeline.moments[0]
             alerts += self._tell_exceptions(moment, now_us)
-            for budget_id, turned_us in self._turned(earlier_us, moment.watermark_us):
-                alerts += self._judge_budget(self._home[budget_id], Timeline((), moment, moment), now_us, turned_us)
+            for budget, turned_us in self.holdings.turned(earlier_us, moment.watermark_us):
+                self.statuses.touch_all([budget.id])
+                alerts += self._judge_budget(budget, Timeline((), moment, moment), now_us, turned_us)
         kept = self.totals.kept(stretch.rows.keys, self._watermark_us)
         rows = stretch.rows
         if not kept.all():
             rows = BudgetRows(rows.keys[kept], rows.order[kept], rows.minute[kept], rows.sums[kept])
         self.quarters.fold(rows)
         keys = self.totals.fold(rows)
-        alerts += self.verdicts.judge_rows(keys, rows, self._plan, self.effective, timeline, now_us)
+        alerts += self.verdicts.judge_rows(keys, rows, self.holdings.plan, self.effective, timeline, now_us)
         alerts += self._judge_acknowledged(now_us)
         alerts += self.verdicts.judge_dates(rows, self.quarters, timeline, now_us)
         alerts += self.verdicts.judge_ends(rows, timeline, now_us)
@@ -140,12 +131,13 @@ class BudgetBook:
 
     def effective(self, budget: Budget, key: int) -> Effective:
         """The budget as it holds in the period of a total's key, as event time stands."""
-        if not self.grants.of(budget.id):
+        if not self.holdings.grants.of(budget.id):
             return Effective(budget, budget)
         return self._effective(budget, running_period(budget, (key & 0xFFFF_FFFF) * MINUTE_US))
 
     def _effective(self, budget: Budget, period: BudgetPeriod) -> Effective:
-        return self.grants.effective(budget, period, self._now_us if self._watermark_us is None else self._watermark_us)
+        at_us = self._now_us if self._watermark_us is None else self._watermark_us
+        return self.holdings.grants.effective(budget, period, at_us)
 
     def _take_control(self, control: ControlSnapshot, alerts: list[Alert], now_us: int) -> list[Budget] | None:
         """Bring the plan up to a newer snapshot; the home budgets that are new or hold otherwise. None: no news."""
@@ -162,58 +154,29 @@ class BudgetBook:
             alerts += self.verdicts.judge_gone(budget_id, "removed", now_us)
             self.counting.retire(budget_id)
             self.statuses.forget(budget_id)
-            self._documents.add(budget_id)
+            self._documents.changed.add(budget_id)
         for budget in home.values():
-            if self._home.get(budget.id) == budget:
+            if self.holdings.is_same(budget):
                 continue
             if self.counting.appear(
                 budget.id, budget.rule, control.offsets.get(f"budget/{budget.id}", control.position - 1)
             ):
                 alerts += self.verdicts.judge_gone(budget.id, "rule", now_us)
                 self.statuses.forget(budget.id)
-                self._documents.add(budget.id)
+                self._documents.changed.add(budget.id)
         self.exceptions.take(control)
-        approved = [one for one in self.exceptions.approved() if one.budget is None or one.budget in home]
-        self.grants.take(approved, self.exceptions.boundaries())
-        acknowledged = {
-            record.id: record
-            for record in control.acknowledgements.values()
-            if record.id in home and acknowledgement_fault(record, control) is None
-        }
-        changed = [
-            budget
-            for budget in home.values()
-            if self._home.get(budget.id) != budget
-            or self.grants.of(budget.id) != self._granted.get(budget.id, ())
-            or acknowledged.get(budget.id) != self._acknowledged.get(budget.id)
-        ]
+        changed = self.holdings.take(home, self.exceptions.approved(), self.exceptions.boundaries(), control)
         for budget in changed:
             self.statuses.renew(budget.id)
-        self._home, self._acknowledged = home, acknowledged
-        self._granted = {name: grants for name in home if (grants := self.grants.of(name))}
-        self._plan = Plan(list(home.values()), self.totals, lambda budget_id: budget_id in self._granted)
-        self.totals.keep_by(Floors(self._plan.by_number))
+        self.totals.keep_by(Floors(self.holdings.plan.by_number))
         return changed
 
-    def _turned(self, earlier_us: int | None, watermark_us: int | None) -> list[tuple[str, int | None]]:
-        """Home budgets with an exception that begins or ends in (earlier, watermark], and the last such moment. All
-        that have any, once event time is first known.
-        """
-        found: list[tuple[str, int | None]] = []
-        for budget_id, grants in sorted(self._granted.items()):
-            moments = [us for grant in grants for us in (grant.from_us, grant.to_us)]
-            passed = [us for us in moments if watermark_us is not None and (earlier_us or 0) < us <= watermark_us]
-            if passed or earlier_us is None:
-                found.append((budget_id, max(passed, default=None)))
-                self.statuses.touch_all([budget_id])
-        return found
-
     def _tell_exceptions(self, moment: Moment, now_us: int) -> list[Alert]:
-        return self.exceptions.settle(moment, self._home, self._standing_of, self._used_of_extra, now_us)
+        return self.exceptions.settle(moment, self.holdings.home, self._standing_of, self._used_of_extra, now_us)
 
     def _standing_of(self, record: ExceptionGrant) -> tuple[int, int | None]:
         """What the exception's budget has used in its running period, and its limit there."""
-        budget = self._home.get(record.budget or "")
+        budget = self.budget(record.budget or "")
         if budget is None:
             return 0, None
         at_us = self._now_us if self._watermark_us is None else self._watermark_us
@@ -222,8 +185,8 @@ class BudgetBook:
         return self.totals.amount(budget, self.totals.key(budget, period.start_us)), limit
 
     def _used_of_extra(self, record: ExceptionGrant) -> int:
-        budget = self._home.get(record.budget or "")
-        return 0 if budget is None else used_of_extra(record, budget, self.totals, self.grants)
+        budget = self.budget(record.budget or "")
+        return 0 if budget is None else used_of_extra(record, budget, self.totals, self.holdings.grants)
 
     def _correct(self, corrections: BudgetRows, timeline: Timeline, alerts: list[Alert], now_us: int) -> np.ndarray:
         """Add what was corrected, and judge each total as a whole: there is no row that reached a level."""
@@ -234,7 +197,7 @@ class BudgetBook:
         self.quarters.fold(rows)
         keys = self.totals.fold(rows)
         for key in keys.tolist():
-            budget = self._plan.by_number.get(key >> 32)
+            budget = self.by_number().get(key >> 32)
             if budget is not None:
                 alerts += self.verdicts.judge_change(self.effective(budget, key), key, timeline, now_us)
         return keys
@@ -243,7 +206,7 @@ class BudgetBook:
         self, budget: Budget, timeline: Timeline, now_us: int, turned_us: int | None = None
     ) -> list[Alert]:
         """Judge every period of the budget that has not ended."""
-        number = self.totals.number(budget)
+        number = self.holdings.plan.numbers[budget.id]
         starts, _ = self.totals.table.owner_rows(number)
         alerts: list[Alert] = []
         for start in starts.tolist():
@@ -256,18 +219,21 @@ class BudgetBook:
 
     def _judge_acknowledged(self, now_us: int) -> list[Alert]:
         alerts: list[Alert] = []
-        for record in self._acknowledged.values():
+        for record in self.holdings.acknowledged.values():
             key = CrossingKey(record.id, moment_us(record.period_start), record.level)
             alerts += self.verdicts.acknowledge(key, record.decision.by, now_us)
         return alerts
 
-    def _due_statuses(self, keys: np.ndarray, alerts: list[Alert], moment: Moment, now_us: int) -> None:
-        """Note whose status has to be published anew: new period, new figures, or counting settled."""
-        self.statuses.turn(self._home, _running_at(moment, now_us), moment.watermark_us)
-        self.statuses.touch_all(self._documents)
+    def _due_statuses(
+        self, settled: Iterable[str], keys: np.ndarray, alerts: list[Alert], moment: Moment, now_us: int
+    ) -> None:
+        """Note whose status has to be published anew: a level, new period, counting settled, or new figures."""
+        self.statuses.turn(self.holdings.home, _running_at(moment, now_us), moment.watermark_us)
         self.statuses.touch_all({alert.budget_id for alert in alerts if alert.budget_id is not None})
+        self.statuses.touch_all(settled, Haste.DOCUMENT)
+        by_number = self.by_number()
         for key, start in zip(keys.tolist(), windows(keys).tolist(), strict=True):
-            budget = self._plan.by_number.get(key >> 32)
+            budget = by_number.get(key >> 32)
             if budget is not None:
                 self.statuses.touch(budget.id, start * MINUTE_US)
 
@@ -276,36 +242,18 @@ class BudgetBook:
         return not self.statuses.is_empty
 
     def take_statuses(
-        self, moment: Moment, applied: Mapping[int, int], now_us: int
+        self, moment: Moment, applied: Mapping[int, int], now_us: int, most: int | None = None
     ) -> tuple[list[StatusRecord], list[StatusRecord]]:
-        """Records for the status topic and for that of persons: what is due, and tombstones of retired periods."""
-        tombstones, due = self.statuses.take()
-        shared: list[StatusRecord] = [(key, None) for personal, key in tombstones if not personal]
-        persons: list[StatusRecord] = [(key, None) for personal, key in tombstones if personal]
-        counted = Counted(moment.watermark_us, dict(applied), now_us)
+        """Records for the status topic and for that of persons: what is due, at `most` so many, and tombstones of
+        retired periods.
+        """
         self._watermark_us, self._now_us = moment.watermark_us, now_us
-        for budget_id, start_us in due:
-            budget = self._home[budget_id]
-            period = running_period(budget, start_us)
-            effective = self._effective(budget, period)
-            sums = self.totals.row(self.totals.key(budget, period.start_us))
-            status = budget_status(
-                effective,
-                period,
-                sums,
-                self.counting.reason(budget_id, start_us),
-                counted,
-                self._word(budget_id, start_us),
-                self.forecast_of(effective.budget, period, int(used(budget.unit, sums[None, :])[0])),
-            )
-            (persons if budget.scope.is_personal else shared).append(status_record(status))
-        return shared, persons
-
-    def _word(self, budget_id: str, start_us: int) -> Acknowledged | None:
-        record = self._acknowledged.get(budget_id)
-        if record is None or moment_us(record.period_start) != start_us:
-            return None
-        return Acknowledged(level=record.level, by=record.decision.by, at=to_datetime(moment_us(record.decision.at)))
+        tombstones, due = self.statuses.take(most)
+        shared, persons = self.writer.write(due, Counted(moment.watermark_us, dict(applied), now_us))
+        return (
+            [*((key, None) for personal, key in tombstones if not personal), *shared],
+            [*((key, None) for personal, key in tombstones if personal), *persons],
+        )
 
     def published(self, budget_id: str, start_us: int, *, personal: bool = False) -> None:
         """A status of this period stands on the topic."""
@@ -313,48 +261,15 @@ class BudgetBook:
 
     def take_documents(self) -> dict[str, str | None]:
         """What changed beside the totals since the last call, as JSON by key; None: gone."""
-        documents: dict[str, str | None] = {
-            f"crossing/{key}": text for key, text in self.verdicts.crossings.take_changes().items()
-        }
-        documents |= self.exceptions.take_documents()
-        for budget_id in self._documents | self.statuses.changed:
-            document = None
-            if budget_id in self.counting.terms:
-                document = {
-                    "term": self.counting.dump(budget_id),
-                    "published": self.statuses.starts(budget_id),
-                    "personal": self.statuses.is_personal(budget_id),
-                }
-            documents[f"budget/{budget_id}"] = None if document is None else json.dumps(document)
-        self._documents.clear()
-        self.statuses.changed.clear()
-        return documents
+        return self._documents.take()
 
     def documents(self) -> dict[str, str | None]:
         """Everything beside the totals."""
-        self._documents.update(self.counting.terms)
-        self.verdicts.crossings.mark_all()
-        self.exceptions.mark_all()
-        return self.take_documents()
+        return self._documents.all()
 
     def restore(self, documents: Mapping[str, str]) -> None:
         """Take back what `take_documents` gave, all keys together."""
-        for key, text in documents.items():
-            kind, _, name = key.partition("/")
-            if kind == "crossing":
-                self.verdicts.crossings.put(Crossing.load(text))
-            elif kind == "exception":
-                self.exceptions.restore(name, text)
-            elif kind == "budget":
-                held = json.loads(text)
-                if isinstance(held, list):
-                    # State version 2.
-                    *term, published = held
-                    held = {"term": term, "published": published, "personal": False}
-                self.counting.load(name, held["term"])
-                for start_us in held["published"]:
-                    self.statuses.published(name, start_us, personal=held["personal"])
-        self.verdicts.crossings.take_changes()
+        self._documents.restore(documents)
 
 
 def _running_at(moment: Moment, now_us: int) -> int:

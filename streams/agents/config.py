@@ -15,6 +15,8 @@ class AgentsConfig:
 
     `settle_ms`: how often offered tallies are folded and judged. `pending_rows`: fold earlier than that once so many
     rows wait. `checkpoint_s`: the longest that changed state waits for its transaction when nothing fires.
+    `statuses_at_once`: so many statuses of budgets go into one transaction, changed states first: 10,000 that are due
+    hold nothing up.
     `longest_settle_s`: while a settlement and its transaction take longer than this, their shard takes no more tallies.
     `snapshot_deltas`: after so many deltas the state is written whole and the deltas are retired.
     `historical_after_s`: an alert whose event time lies further behind broker time than this is history. `web_port`
@@ -25,6 +27,7 @@ class AgentsConfig:
     settle_ms: int = 250
     pending_rows: int = 200_000
     checkpoint_s: float = 1.0
+    statuses_at_once: int = 2_000
     longest_settle_s: float = 20.0
     snapshot_deltas: int = 300
     historical_after_s: int = 2 * 86_400

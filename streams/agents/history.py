@@ -20,8 +20,9 @@ Before = Mapping[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One budget whose past is asked for, from event minute `first_minute` on. `since`: control offset from which its
-    rule holds; `selectors`: a column of an enriched row and the values that match.
+    """One budget whose past is asked for, from event minute `first_minute` on; it must be whole from `needed_minute`
+    on, what lies before that only helps to forecast. `since`: control offset from which its rule holds; `selectors`: a
+    column of an enriched row and the values that match.
     """
 
     budget_id: str
@@ -29,6 +30,7 @@ class Wanted:
     selectors: Mapping[str, tuple[str, ...]]
     first_minute: int
     since: int
+    needed_minute: int
 
 
 @dataclass(frozen=True, slots=True)

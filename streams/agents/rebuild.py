@@ -23,12 +23,14 @@ import pyarrow as pa
 
 from runtime.clock import Clock
 from schemas.alerts import Alert
+from schemas.control.budgets import Budget
 from schemas.control.snapshot import ControlSnapshot
 from schemas.tallies import home_partition
 from streams.agents.adjustments import AdjustmentLog, team_home
 from streams.agents.arrow_columns import integers
 from streams.agents.batch import UNATTRIBUTED
 from streams.agents.config import AgentsConfig
+from streams.agents.floors import Floors, floor_minute
 from streams.agents.history import UsageHistory
 from streams.agents.shard import Counts, Settlement, Shard
 from streams.agents.standing import Standing, identity, restore_budgets
@@ -126,6 +128,7 @@ class Rebuilder:
         retained = self._retained(partition)  # 1
         before = self._before(retained)
         shard.begin(retained.low)
+        self._keep(shard)
         uneven, refused = 0, (0, 0)
         if before:
             self._add_history(shard, before, retained.watermark_us)  # 2
@@ -165,6 +168,22 @@ class Rebuilder:
             uneven,
             refused,
         )
+
+    def _keep(self, shard: Shard) -> None:
+        """What was told is judged again without documents, but totals are kept by those of now: else a period that
+        began long ago would be let go of while it runs.
+        """
+        self._judge(shard, True)
+        totals = shard.budgets.totals
+        totals.keep_by(Floors({totals.number(budget): budget for budget in self._home(shard)}))
+
+    def _home(self, shard: Shard) -> list[Budget]:
+        """The budgets that are at home in the shard."""
+        return [
+            budget
+            for budget in self._control.budgets.values()
+            if home_partition(f"budget/{budget.id}", self._counts.tallies) == shard.partition
+        ]
 
     def _retained(self, partition: int) -> Retained:
         """Read on until every input partition was met."""
@@ -230,10 +249,9 @@ class Rebuilder:
                 team = shard.teams.numbers(rows["team_id"].combine_chunks(), UNATTRIBUTED)
                 sums = np.stack([integers(rows[name]) for name in TEAM_MEASURES], axis=1)
                 shard.windows.tables[resolution].add(*group(pack(team, integers(rows["window"])), sums))
-        for budget in self._control.budgets.values():
-            if home_partition(f"budget/{budget.id}", self._counts.tallies) != shard.partition:
-                continue
-            found = self._history.budget_sums(budget.scope.selectors(), Totals.floor(watermark_us), before)
+        for budget in self._home(shard):
+            first = min(Totals.floor(watermark_us), floor_minute(budget, watermark_us))
+            found = self._history.budget_sums(budget.scope.selectors(), first, before)
             minutes = np.maximum(integers(found["minute"]), 0)
             sums = np.stack([integers(found[name]) for name in USED_MEASURES], axis=1)
             # Quarters of an hour that have not passed tell when a level was reached; the others are let go of soon.

@@ -18,7 +18,7 @@ from schemas.alerts import Alert
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.adjustments import Corrections
 from streams.agents.batch import BudgetRows, Entry, read_rows
-from streams.agents.budgets import BudgetBook, StatusRecord
+from streams.agents.budgets import BudgetBook
 from streams.agents.chain import Chain, Hole, Ready
 from streams.agents.config import AgentsConfig
 from streams.agents.forecast.book import ForecastBook
@@ -30,6 +30,7 @@ from streams.agents.recorder import Recorder
 from streams.agents.spikes.buckets import CLASS_LIMIT, TEAM_LIMIT
 from streams.agents.spikes.watch import SpikeWatch
 from streams.agents.state_records import Checkpoint, StateRecord
+from streams.agents.status_writer import StatusRecord
 from streams.agents.tally_message import TallyMessage
 from streams.agents.verdicts import Timeline
 from streams.agents.watermarks import Watermarks
@@ -143,7 +144,7 @@ class Shard:
         self.judge(now_us, control)
         if not self._due(now_us, force):
             return None
-        return self.conclude(now_us)
+        return self.conclude(now_us, None if force else self._config.statuses_at_once)
 
     def judge(self, now_us: int, control: ControlSnapshot) -> None:
         """Fold and judge what was offered, and keep what comes of it for the next settlement."""
@@ -167,9 +168,13 @@ class Shard:
         self.windows.prune(now.watermark_us)
         self.budgets.bases.ask(self.budgets, self.partition, self.chain.applied, self.adjusted, now.watermark_us)
 
-    def conclude(self, now_us: int) -> Settlement:
-        """Everything that has come of judging and was not written yet."""
-        statuses, personal = self.budgets.take_statuses(self.watermarks.now, self.chain.applied, now_us)
+    def conclude(self, now_us: int, statuses_at_once: int | None = None) -> Settlement:
+        """Everything that has come of judging and was not written yet, but at most so many statuses of budgets: the
+        rest stays due.
+        """
+        statuses, personal = self.budgets.take_statuses(
+            self.watermarks.now, self.chain.applied, now_us, statuses_at_once
+        )
         statuses += self.policy.months.take_statuses(self.watermarks.now, self.chain.applied, now_us)
         settlement = Settlement(tuple(self.unsent), tuple(statuses), tuple(self.recorder.checkpoint()), tuple(personal))
         self.unsent.clear()
@@ -195,7 +200,7 @@ class Shard:
         """Alerts and changed states go at once, everything else at most once in `checkpoint_s`, and nothing when
         nothing changed.
         """
-        if self.unsent or self.budgets.statuses.urgent:
+        if self.unsent or self.budgets.statuses.is_urgent:
             return True
         moved = self.chain.next_offset - self._told_offset
         if not (self._changed or self.budgets.has_statuses or moved >= _IDLE_MESSAGES):

@@ -2,11 +2,16 @@
 
 The running period and the one before it stand on the topic; of a span its one period. A budget about one person stands
 on a topic of its own.
+
+A changed state goes before a changed document or period, and that before plain figures; among equals whoever waits
+longest. What is not taken stays due. Nothing of that is stored: whoever opens a shard publishes every status anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import IntEnum
+from itertools import chain, islice
 from typing import Final
 
 from schemas.control.budgets import Budget
@@ -15,6 +20,14 @@ from streams.agents.floors import is_over
 from streams.agents.statuses import retired_key, shown_period
 
 _NEVER: Final = (0, 0)
+
+
+class Haste(IntEnum):
+    """What goes first. Figures wait for the next checkpoint, the others do not."""
+
+    STATE = 0
+    DOCUMENT = 1
+    FIGURES = 2
 
 
 class StatusBook:
@@ -28,10 +41,9 @@ class StatusBook:
         self._published: dict[str, list[int]] = {}
         #: Budgets whose statuses stand on the topic of persons.
         self._personal: set[str] = set()
-        self._due: set[tuple[str, int]] = set()
+        #: By haste, each in the order of coming: (budget, period start).
+        self._due: dict[Haste, dict[tuple[str, int], None]] = {haste: {} for haste in Haste}
         self._tombstones: set[tuple[bool, str]] = set()
-        #: A state may have changed without an alert: what is due should not wait.
-        self.urgent = False
         #: Budgets whose published periods changed.
         self.changed: set[str] = set()
 
@@ -62,35 +74,45 @@ class StatusBook:
     def renew(self, budget_id: str) -> None:
         """The document changed."""
         self._current.pop(budget_id, None)
-        self.touch_all([budget_id])
-        self.urgent = True
+        self.touch_all([budget_id], Haste.DOCUMENT)
 
-    def touch(self, budget_id: str, start_us: int, *, urgent: bool = False) -> None:
+    def touch(self, budget_id: str, start_us: int, haste: Haste = Haste.FIGURES) -> None:
         """A period's figures changed; of no interest unless its status stands on the topic."""
         if start_us in self._published.get(budget_id, ()):
-            self._due.add((budget_id, start_us))
-            self.urgent |= urgent
+            self._put(budget_id, start_us, haste)
 
-    def touch_all(self, budget_ids: Iterable[str]) -> None:
+    def touch_all(self, budget_ids: Iterable[str], haste: Haste = Haste.STATE) -> None:
         """Something changed that is told in every status of these budgets."""
-        for budget_id in budget_ids:
+        for budget_id in sorted(budget_ids):
             for start_us in self._published.get(budget_id, ()):
-                self.touch(budget_id, start_us, urgent=True)
+                self.touch(budget_id, start_us, haste)
+
+    def _put(self, budget_id: str, start_us: int, haste: Haste) -> None:
+        key = (budget_id, start_us)
+        if any(key in self._due[sooner] for sooner in Haste if sooner <= haste):
+            return
+        for later in Haste:
+            self._due[later].pop(key, None)
+        self._due[haste][key] = None
 
     def turn(self, home: Mapping[str, Budget], at_us: int, watermark_us: int | None) -> None:
         """Note the periods that run at an instant. The watermark may be behind it: what it has not passed stays."""
         if self._steady[0] <= at_us < self._steady[1]:
             return
         since, until = -(2**62), 2**62
+        shown: dict[tuple[object, ...], tuple[BudgetPeriod, int, int]] = {}
         for budget in home.values():
-            period, first, last = shown_period(budget, at_us)
+            calendar = (budget.period, budget.time_zone, budget.starts_at, budget.ends_at)
+            if calendar not in shown:
+                shown[calendar] = shown_period(budget, at_us)
+            period, first, last = shown[calendar]
             since, until = max(since, first), min(until, last)
             if budget.period == "span":
                 # One period: its status is due before, while and after it runs, and is let go of at last.
                 if is_over(budget, period.end_us, at_us):
                     self._retire(budget.id, self._published.pop(budget.id, []))
                     continue
-                self._due.add((budget.id, period.start_us))
+                self._put(budget.id, period.start_us, Haste.DOCUMENT)
             elif self._current.get(budget.id) == period:
                 continue
             self._current[budget.id] = period
@@ -120,23 +142,32 @@ class StatusBook:
         if published != kept:
             self._published[budget.id] = kept
             self.changed.add(budget.id)
-        self._due.add((budget.id, start_us))
-        self.urgent = True
+        self._put(budget.id, start_us, Haste.DOCUMENT)
 
     def _retire(self, budget_id: str, starts: list[int]) -> None:
         for start_us in starts:
-            self._due.discard((budget_id, start_us))
+            for waiting in self._due.values():
+                waiting.pop((budget_id, start_us), None)
             self._tombstones.add((budget_id in self._personal, retired_key(budget_id, start_us)))
             self.changed.add(budget_id)
 
     @property
     def is_empty(self) -> bool:
-        return not (self._due or self._tombstones)
+        return not (self._tombstones or any(self._due.values()))
 
-    def take(self) -> tuple[list[tuple[bool, str]], list[tuple[str, int]]]:
-        """Keys to retire (and whether of a person), and (budget, period start) to publish; both in order."""
-        tombstones, due = sorted(self._tombstones), sorted(self._due)
+    @property
+    def is_urgent(self) -> bool:
+        """A state may have changed, with or without an alert: what is due should not wait."""
+        return any(self._due[haste] for haste in (Haste.STATE, Haste.DOCUMENT))
+
+    def take(self, most: int | None = None) -> tuple[list[tuple[bool, str]], list[tuple[str, int]]]:
+        """Keys to retire (and whether of a person), and (budget, period start) to publish, `most` of them; both in
+        order.
+        """
+        tombstones = sorted(self._tombstones)
         self._tombstones.clear()
-        self._due.clear()
-        self.urgent = False
-        return tombstones, due
+        due = list(islice(chain.from_iterable(self._due.values()), most))
+        for waiting in self._due.values():
+            for key in due:
+                waiting.pop(key, None)
+        return tombstones, sorted(due)

@@ -4,19 +4,18 @@ people read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
 from runtime.clock import to_datetime
 from schemas.control.base import moment_us
-from schemas.control.budgets import LEVELS, Budget
+from schemas.control.budgets import LEVELS, Budget, Level
 from schemas.control.periods import BudgetPeriod, period_of
 from schemas.status import Acknowledged, AsOf, BudgetState, BudgetStatus, Forecast, StatusPeriod, status_key
 from streams.agents.budget_texts import UNITS, scope_of
 from streams.agents.exceptions.grants import Effective
-from streams.agents.totals import CALLS, PROVISIONAL, used
+from streams.agents.totals import CALLS, PROVISIONAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +27,34 @@ class Counted:
     now_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was used under a `rule`: `amount` in the budget's unit, of `sums` (a row of the totals), and the amounts at
+    which its `levels` begin.
+    """
+
+    rule: str
+    amount: int
+    sums: Sequence[int]
+    levels: dict[Level, int]
+
+
 def budget_status(
     effective: Effective,
     period: BudgetPeriod,
-    sums: np.ndarray,
+    figures: Figures,
     uncounted: str | None,
     counted: Counted,
     acknowledged: Acknowledged | None = None,
     forecast: Forecast | None = None,
 ) -> BudgetStatus:
-    """Status from sums[6]. `uncounted` says why the total may be too low.
+    """`uncounted` says why the total may be too low.
 
     Then the state is `unknown`, unless what was counted is already at hard: more use cannot undo that. A span that is
     over stops nothing any more.
     """
-    budget = effective.budget
-    amount = int(used(budget.unit, sums[None, :])[0])
-    levels = {level: budget.level_units(level) for level in LEVELS}
+    budget, limit = effective.budget, effective.budget.limit_units
+    amount, levels = figures.amount, figures.levels
     state: BudgetState = "ok"
     for level in LEVELS:
         if amount >= levels[level]:
@@ -54,7 +64,7 @@ def budget_status(
     ended = budget.period == "span" and counted.watermark_us is not None and counted.watermark_us >= period.end_us
     return BudgetStatus(
         budget_id=budget.id,
-        rule=budget.rule,
+        rule=figures.rule,
         scope=scope_of(budget),
         owner=budget.owner,
         contact=budget.contact,
@@ -66,12 +76,12 @@ def budget_status(
         ),
         unit=UNITS[budget.unit],
         used=amount,
-        provisional=int(sums[PROVISIONAL]) if budget.unit == "usd" else 0,
-        limit=budget.limit_units,
+        provisional=figures.sums[PROVISIONAL] if budget.unit == "usd" else 0,
+        limit=limit,
         extra=effective.extra,
         plan=effective.document.plan_units,
-        used_share=amount / budget.limit_units,
-        calls=int(sums[CALLS]),
+        used_share=amount / limit,
+        calls=figures.sums[CALLS],
         state=state,
         state_reason=uncounted or ("the span has ended: nothing is held against it any more" if ended else None),
         mode=budget.mode,

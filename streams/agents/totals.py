@@ -27,6 +27,8 @@ _WEIGHTS: Final[dict[Unit, tuple[int, ...]]] = {
     "output_tokens": (0, 0, 0, 0, 1),
     "calls": (1, 0, 0, 0, 0),
 }
+#: Stands for a level beyond int64, which can never be reached.
+NEVER_REACHED: Final = 2**63 - 1
 
 
 def used(unit: Unit, sums: np.ndarray) -> np.ndarray:
@@ -46,6 +48,10 @@ class Totals:
 
     def number(self, budget: Budget) -> int:
         return self.names.number(f"{budget.id}{RULE_SEPARATOR}{budget.rule}")
+
+    def rule(self, number: int) -> str:
+        """The rule under which a numbered budget is counted."""
+        return self.names.texts[number].rpartition(RULE_SEPARATOR)[2]
 
     def key(self, budget: Budget, start_us: int) -> int:
         """Of the budget's period that starts then; as the tallies put it, nothing starts before 1970."""
@@ -113,7 +119,7 @@ class Totals:
         known = number < plan.size
         keys, number = keys[known], number[known]
         sums = self.table.get(keys)
-        amount = (sums[:, : len(USED_MEASURES)] * plan.weights[number]).sum(axis=1)
+        amount = plan.used(number, sums)
         reached = amount[:, None] >= plan.levels[number]
         fired = (sums[:, FIRED, None] >> np.arange(len(LEVELS))) & 1
         due = ((reached & (fired == 0)).any(axis=1) | plan.varies[number]) & plan.active[number]
@@ -125,22 +131,44 @@ class Plan:
     """The home budgets of a shard as arrays by their number in `Totals`, and as records.
 
     `varies` tells which have exceptions: their levels depend on event time, so they are looked at one by one.
+    `earlier`: the plan before, from which budgets whose document is the same are taken over.
     """
 
-    def __init__(self, budgets: list[Budget], totals: Totals, varies: Callable[[str], bool] = lambda _: False) -> None:
-        self.by_number: dict[int, Budget] = {totals.number(budget): budget for budget in budgets}
+    def __init__(
+        self,
+        budgets: list[Budget],
+        totals: Totals,
+        varies: Callable[[str], bool] = lambda _: False,
+        earlier: Plan | None = None,
+    ) -> None:
+        known = {} if earlier is None else earlier.numbers
+        #: By id.
+        self.numbers: dict[str, int] = {}
+        same: list[int] = []
+        for budget in budgets:
+            number = known.get(budget.id)
+            if number is not None and earlier is not None and earlier.by_number[number] is budget:
+                same.append(number)
+            else:
+                number = totals.number(budget)
+            self.numbers[budget.id] = number
+        self.by_number: dict[int, Budget] = {self.numbers[budget.id]: budget for budget in budgets}
         self.size = max(self.by_number, default=-1) + 1
         self.weights = np.zeros((self.size, len(USED_MEASURES)), dtype=np.int64)
         self.levels = np.zeros((self.size, len(LEVELS)), dtype=np.int64)
         self.active = np.zeros(self.size, dtype=bool)
         self.varies = np.zeros(self.size, dtype=bool)
+        if earlier is not None and same:
+            self.weights[same], self.levels[same] = earlier.weights[same], earlier.levels[same]
+        kept = set(same)
         for number, budget in self.by_number.items():
-            self.weights[number] = _WEIGHTS[budget.unit]
-            self.levels[number] = [_fits(budget.level_units(level)) for level in LEVELS]
+            if number not in kept:
+                self.weights[number] = _WEIGHTS[budget.unit]
+                self.levels[number] = [min(budget.level_units(level), NEVER_REACHED) for level in LEVELS]
             self.active[number] = True
             self.varies[number] = varies(budget.id)
 
-
-def _fits(units: int) -> int:
-    """A level beyond int64 can never be reached; the greatest int64 stands for it."""
-    return min(units, 2**63 - 1)
+    def used(self, numbers: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        """int64[n]: what numbered budgets have used, each in its unit, from sums[n, ≥5]."""
+        amounts: np.ndarray = (sums[:, : len(USED_MEASURES)] * self.weights[numbers]).sum(axis=1)
+        return amounts

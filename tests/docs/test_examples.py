@@ -13,6 +13,7 @@ import pytest
 import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 from genai_prices import Usage, calc_price
+from jsonschema import Draft202012Validator
 
 from runtime.admin import create_topics
 from runtime.connection import KafkaConnection
@@ -60,11 +61,32 @@ def test_tables_are_those_of_the_database(database: Database) -> None:
 
 
 def test_the_alert_in_the_page_is_one() -> None:
-    [text] = page("docs/alerts.md").blocks("json")
+    [text, *_] = page("docs/alerts.md").blocks("json")
     alert = Alert.model_validate_json(text)
     assert set(json.loads(text)) == set(Alert.model_fields), "the example shows every field"
     assert alert.pages
     assert alert.alert_id == alert_id("budget", "search-month", 1_767_225_600_000_000, "hard")
+
+
+def test_each_kind_that_governs_has_an_example() -> None:
+    _, *texts = page("docs/alerts.md").blocks("json")
+    alerts = [Alert.model_validate_json(text) for text in texts]
+    assert [alert.kind for alert in alerts] == ["forecast", "exception", "policy"]
+    for alert, text in zip(alerts, texts, strict=True):
+        validator = Draft202012Validator(json.loads((ROOT / "schemas/json/alert.schema.json").read_text()))
+        validator.validate(json.loads(text))
+        assert not alert.pages
+        told = json.loads(text)
+        assert told == _only(told, alert.model_dump(mode="json")), "no field of the example is one of its own"
+
+
+def _only(named: Any, whole: Any) -> Any:
+    """Of a whole document what an example of it names."""
+    if isinstance(named, dict):
+        return {name: _only(value, whole[name]) for name, value in named.items()}
+    if isinstance(named, list):
+        return [_only(one, other) for one, other in zip(named, whole, strict=True)]
+    return whole
 
 
 def run(code: str, where: str) -> dict[str, Any]:
@@ -84,7 +106,7 @@ def bootstrap() -> Iterator[str]:
 
 def test_the_subscriber_wakes_somebody_once(bootstrap: str) -> None:
     """Of a historical, a firing, an updated and a resolved alert, one pages."""
-    [text] = page("docs/alerts.md").blocks("json")
+    [text, *_] = page("docs/alerts.md").blocks("json")
     [code] = page("docs/alerts.md").blocks("python")
     alert = json.loads(text)
     producer = Producer({"bootstrap.servers": bootstrap})

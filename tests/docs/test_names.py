@@ -119,8 +119,10 @@ def test_tables_are_current(name: str, marker: str, make: Any) -> None:
 
 
 def test_roles_read_and_write_what_their_topics_say() -> None:
-    rows = re.findall(r"^\| `streamgauge (\w+)` \| (.+?) \| (.+?) \|", page("docs/operations.md").text, re.MULTILINE)
-    assert [role for role, _, _ in rows] == ["enrich", "agents", "sink"]
+    rows = re.findall(
+        r"^\| `streamgauge (\w+)(?: serve)?` \| (.+?) \| (.+?) \|", page("docs/operations.md").text, re.MULTILINE
+    )
+    assert [role for role, _, _ in rows] == ["enrich", "agents", "sink", "check"]
     for role, reads, writes in rows:
         topics = re.compile(r"`((?:usage|governance)\.[a-z.]+)`")
         assert set(topics.findall(reads)) == {spec.name for spec in SPECS if role in spec.readers}

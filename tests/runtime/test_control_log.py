@@ -7,11 +7,11 @@ import time
 from decimal import Decimal
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 
 from runtime.admin import create_topics
 from runtime.connection import KafkaConnection
-from runtime.control_log import ControlFollower, ControlLog, ControlLogReplaced
+from runtime.control_log import LAST_OF_TRANSACTION, ControlFollower, ControlLog, ControlLogReplaced
 from schemas.control.budgets import Budget, Scope
 from schemas.control.directory import Team, TeamTerm
 from schemas.control.records import ControlRecord, dump_record, record_key
@@ -77,6 +77,66 @@ def test_apply_in_a_transaction_is_one_change(log: ControlLog, connection: Kafka
         assert time.monotonic() < deadline
     assert log.poll().position == 3
     log.close()
+
+
+class Fetched:
+    """One message, or the end of the partition at an offset, as the client hands it out."""
+
+    def __init__(self, offset: int, record: ControlRecord | None = None, *, last: bool = False) -> None:
+        self._offset, self._record = offset, record
+        self._headers = [(LAST_OF_TRANSACTION, b"")] if last else None
+
+    def error(self) -> KafkaError | None:
+        return KafkaError(KafkaError._PARTITION_EOF) if self._record is None else None
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes | None:
+        return None if self._record is None else record_key(self._record).encode()
+
+    def value(self) -> bytes | None:
+        return None if self._record is None else dump_record(self._record)
+
+    def headers(self) -> list[tuple[str, bytes]] | None:
+        return self._headers
+
+
+class Fetches:
+    """A consumer whose fetches are cut as given."""
+
+    def __init__(self, *fetches: list[Fetched]) -> None:
+        self._fetches = list(fetches)
+
+    def assign(self, _partitions: object) -> None:
+        pass
+
+    def consume(self, _count: int, _wait_s: float) -> list[Fetched]:
+        return self._fetches.pop(0) if self._fetches else []
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_transaction_that_begins_in_the_fetch_that_told_the_end_waits_for_its_own(
+    log: ControlLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetches = Fetches(
+        [Fetched(0, budget("a"))],
+        [Fetched(1), Fetched(1, budget("b")), Fetched(2, budget("c"))],
+        [Fetched(3, budget("d"), last=True), Fetched(5, budget("e"))],
+        [Fetched(6, budget("f"), last=True)],
+    )
+    log.close()
+    monkeypatch.setattr(log, "_consumer", fetches)
+    seen = [(sorted(snapshot.budgets), snapshot.position) for snapshot in (log.poll() for _ in range(5))]
+    assert seen == [
+        ([], 0),
+        (["a"], 1),
+        (["a", "b", "c", "d"], 4),
+        (["a", "b", "c", "d", "e", "f"], 7),
+        (["a", "b", "c", "d", "e", "f"], 7),
+    ]
 
 
 def test_the_newest_record_of_a_key_rules_and_none_removes_it(

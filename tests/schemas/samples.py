@@ -7,7 +7,7 @@ from typing import Final
 
 from schemas.alerts import Alert, AlertScope, AlertWindow, Cause, Link, alert_id
 from schemas.rejections import Rejection, pack_raw
-from schemas.status import AsOf, BudgetStatus, Forecast, StatusPeriod
+from schemas.status import AsOf, BudgetStatus, Forecast, GovernanceStatus, StatusPeriod
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 END: Final = datetime(2026, 2, 1, tzinfo=UTC)
@@ -78,6 +78,15 @@ STATUS: Final = BudgetStatus(
     forecast=Forecast(p10=700, p50=800, p90=900, chance_of_exceeding=1.0, exhausted_on=NOON, method="hour_of_week"),
     exceptions=("launch",),
     as_of=AsOf(watermark=NOON, offsets={0: 1_000, 11: 0}),
+    evaluated_at=NOON,
+)
+GOVERNED: Final = GovernanceStatus(
+    period=StatusPeriod(kind="month", start=START, end=END, time_zone="UTC"),
+    calls={"all": 1_500, "governed": 1_200},
+    cost_nanousd={"all": 600_000_000_000, "governed": 500_000_000_000},
+    governed_share=0.8,
+    high_risk_workflows=("loan-review",),
+    as_of=AsOf(watermark=NOON, offsets={0: 1_000}),
     evaluated_at=NOON,
 )
 _RAW, _SHA256, _BYTES, _TRUNCATED = pack_raw(b"{}")

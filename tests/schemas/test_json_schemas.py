@@ -13,7 +13,7 @@ from schemas import generate
 from schemas.control.records import dump_record
 from tests.schemas.control.sentences import accepted
 from tests.schemas.control.test_records import SAMPLES
-from tests.schemas.samples import ALERT, REJECTION, STATUS
+from tests.schemas.samples import ALERT, GOVERNED, REJECTION, STATUS
 
 
 def validator(name: str) -> Draft202012Validator:
@@ -38,6 +38,7 @@ def test_they_are_schemas_of_the_dialect(document: generate.Document) -> None:
     [
         ("alert", ALERT.model_dump_json()),
         ("budget_status", STATUS.model_dump_json()),
+        ("governance_status", GOVERNED.model_dump_json()),
         ("rejection", REJECTION.model_dump_json()),
     ],
 )

@@ -22,7 +22,14 @@ from streamgauge.embedded.clickhouse import EmbeddedClickHouse
 from streams.agents.history import BaseQuestion, NotYet, Wanted
 from tests.support.blocks import NOON_US, enriched_table
 
-WANTED = Wanted("b", "rule", {"team_id": ("payments",)}, NOON_US // 60_000_000 - 60, since=3)
+WANTED = Wanted(
+    "b",
+    "rule",
+    {"team_id": ("payments",)},
+    NOON_US // 60_000_000 - 60,
+    since=3,
+    needed_minute=NOON_US // 60_000_000 - 60,
+)
 
 
 @pytest.fixture
@@ -88,6 +95,9 @@ def test_what_stands_in_the_way_is_said_one_by_one(
         assert "refused 1 events of this time" in str(refusal(lambda: ask(8)))
         ledger(9, 12, 1)
         assert "to offset 8 of 12" in str(refusal(lambda: ask(12)))
+        # What was dropped for its age is in no sum, and no ledger tells of it.
+        database.command("ALTER TABLE usage_events_raw MODIFY TTL toDateTime(ingested_at) + toIntervalDay(2)")
+        assert str(refusal(ask)).startswith("ClickHouse keeps events or its ledger since ")
     clickhouse.stop()
     assert str(refusal(ask)).startswith("ClickHouse does not answer (")
     history.close()

@@ -35,6 +35,8 @@ credentials:
 {kind: budget, id: search-month, scope: {team: search}, limit: 100, period: month}
 ---
 {kind: principal, id: fin, rights: [finance]}
+---
+{kind: principal, id: product-leads, rights: [manager], departments: [product]}
 """
 SUBTREES = """\
 kind: subtree
@@ -54,7 +56,9 @@ EXCEPTION = (
 )
 RULE = "kind: exception_rule\nid: r\nverdict: deny\nowner: o\nreason: r\n"
 ACK = "kind: acknowledgement\nid: {}\nperiod_start: 2026-11-01\n"
-ACK += "decision: {{verdict: acknowledged, by: fin, at: 2026-11-02, via: review}}\n"
+ACK += "decision: {{verdict: acknowledged, by: product-leads, at: 2026-11-02, via: review}}\n"
+APPROVED = EXCEPTION + "budget: search-month\nextra: 1\n"
+APPROVED += "decision: {verdict: approved, by: fin, at: 2026-11-02, via: review}\n"
 
 
 @pytest.fixture
@@ -89,7 +93,12 @@ MAY_NOT = [
     (f"{BUDGET}scope: {{use_case: reading}}", "5: scope: its scope, use case reading, is not inside"),
     (f"{EXCEPTION}budget: claims-month\nextra: 1", "1: budget claims-month is not theirs"),
     (f"{EXCEPTION}permits: {{models: [m], scope: {{team: lab}}}}", "1: its scope, team lab, is not inside"),
-    (ACK.format("platform"), "2: id: budget platform is not theirs"),
+    (ACK.format("platform").replace("by: product-leads", "by: fin"), "2: id: budget platform is not theirs"),
+    (APPROVED, "11: decision.by: a file of this folder does not prove that fin decided: let fin sign it, or let it"),
+    (
+        ACK.format("search-month").replace("by: product-leads", "by: fin"),
+        "4: decision.by: a file of this folder does not prove that fin decided",
+    ),
     (RULE, "1: it decides for every budget: name theirs"),
     (f"{RULE}budgets: [search-month, platform]", "1: budget platform is not theirs"),
     (POLICY, "1: when: its `when` reaches beyond what they hold"),
@@ -123,6 +132,23 @@ def test_what_lies_beyond_is_refused_with_its_owner(files: Files, text: str, pro
         "; product belongs to product-leads, who holds department product and use case answers: ask whoever holds it, "
         "or define it there" in problems[0]
     )
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["with the tree", "alone"])
+def test_a_link_in_a_folder_is_its_owners_wherever_it_leads(files: Files, alone: bool) -> None:
+    beyond = files.folder.parent / "beyond.yaml"
+    beyond.write_text(BUDGET)
+    (files.folder / "product" / "f.yaml").symlink_to(beyond)
+    names = ["product/f.yaml"] if alone else []
+    [problem] = files.problems(None, None, *names)
+    assert problem.startswith("product/f.yaml:1: scope: its scope, platform, is not inside")
+
+
+def test_a_link_to_a_file_in_a_folder_is_that_owners(files: Files) -> None:
+    files.write("product/f.txt", BUDGET)
+    (files.folder / "linked.yaml").symlink_to(files.folder / "product" / "f.txt")
+    [problem] = files.problems(None)
+    assert problem.startswith("linked.yaml:1: scope: its scope, platform, is not inside")
 
 
 def test_what_is_in_force_elsewhere_cannot_be_taken_over(files: Files) -> None:

@@ -124,3 +124,20 @@ def test_json_says_the_same() -> None:
     assert told["left_s"] == 10.5 * 86_400
     assert told["exceptions_in_force"] == [{"id": "launch", "extra": "100", "valid_to": NOW + timedelta(days=7)}]
     assert told["forecast"]["p90"] == 1_700 * NANO
+
+
+def test_a_level_that_speaks_names_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    unsaid = {"acknowledged": None, "forecast": None, "exceptions": ()}
+    assert "  goes on when a manager says so: streamgauge budgets ack search-month; or ask for more:" in "\n".join(
+        shown(capsys, status(**unsaid))
+    )
+    assert "  a reviewer can grant more: streamgauge exceptions request --budget search-month" in shown(
+        capsys, status(**unsaid, state="hard")
+    )
+    for quiet in ({"mode": "observe"}, {"state": "warning"}):
+        assert not any("ask" in line or "grant" in line for line in shown(capsys, status(**unsaid | quiet)))
+
+
+def test_a_span_that_lies_ahead_has_not_begun(capsys: pytest.CaptureFixture[str]) -> None:
+    ahead = StatusPeriod(kind="span", start=NOW + timedelta(days=9), end=NOW + timedelta(days=20), time_zone="UTC")
+    assert shown(capsys, status(period=ahead))[1].endswith("  not begun")

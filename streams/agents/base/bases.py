@@ -104,10 +104,9 @@ class Bases:
             if not counting.is_missing(budget_id):
                 counting.unbased.discard(budget_id)
                 continue
-            first_us = min([watermark_us - LOOK_BACK_US, *_starts(book, budget, watermark_us)])
-            wanted.append(
-                Wanted(budget_id, budget.rule, budget.scope.selectors(), max(0, first_us // MINUTE_US), term.since)
-            )
+            needed_us = min([watermark_us, *_starts(book, budget, watermark_us)])
+            needed, first = (max(0, us // MINUTE_US) for us in (needed_us, min(needed_us, watermark_us - LOOK_BACK_US)))
+            wanted.append(Wanted(budget_id, budget.rule, budget.scope.selectors(), first, term.since, needed))
             counted.append(_counted(book, budget))
             if len(wanted) == _AT_ONCE:
                 break
@@ -144,14 +143,15 @@ class Bases:
         changed: list[np.ndarray] = [np.zeros(0, np.uint64)]
         for wanted, counted, rows in zip(asked.question.wanted, asked.counted, answer, strict=True):
             budget, term = book.budget(wanted.budget_id), book.counting.terms.get(wanted.budget_id)
-            if budget is None or term is None or term.rule != wanted.rule:
+            if budget is None or term is None or (term.rule, term.since) != (wanted.rule, wanted.since):
+                # It went, or went and came again, having missed more than the question was about.
                 continue
             minutes = np.maximum(integers(rows["minute"]), 0)
             sums = np.stack([integers(rows[name]) for name in USED_MEASURES], axis=1)
             order = np.argsort(minutes, kind="stable")
             minutes, sums = minutes[order], sums[order]
             changed.append(self._replace(book, budget, counted, minutes, sums, timeline, alerts, now_us))
-            book.counting.base(wanted.budget_id, wanted.first_minute * MINUTE_US, asked.losses)
+            book.counting.base(wanted.budget_id, wanted.needed_minute * MINUTE_US, asked.losses)
             for listener in self.listeners:
                 listener(budget, minutes, sums)
         return np.unique(np.concatenate(changed))
@@ -176,10 +176,13 @@ class Bases:
             period = period_of(budget, start_us)
             assert period is not None
             start, end = max(0, start_us // MINUTE_US), period.end_us // MINUTE_US
+            key = (number << 32) | start
+            if not book.totals.kept(np.array([key], np.uint64), watermark_us)[0]:
+                # Let go of since the question: what had been counted is not in the totals any more.
+                continue
             inside = (minutes >= start) & (minutes < end)
             total = np.zeros((1, FIRED + 1), np.int64)
             total[0, :_WIDTH] = sums[inside].sum(axis=0) - counted.sums[counted.starts == start].sum(axis=0)
-            key = (number << 32) | start
             book.totals.table.add(np.array([key], np.uint64), total)
             self._replace_quarters(book, number, counted, start, end, minutes[inside], sums[inside], watermark_us)
             reached = Reached(budget.unit, minutes[inside], sums[inside], timeline.last.max_event_us)

@@ -22,13 +22,14 @@ from schemas.control.periods import MINUTE_US, BudgetPeriod, running_period
 from schemas.status import Forecast
 from streams.agents.batch import BudgetRows
 from streams.agents.budgets import BudgetBook
-from streams.agents.forecast.evaluation import Evaluation, evaluate, forecast_of
+from streams.agents.forecast.evaluation import Evaluation, evaluate
 from streams.agents.forecast.judging import ForecastJudge
 from streams.agents.forecast.learning import LocalHour, learn
 from streams.agents.forecast.local_time import DAY_HOURS, HOUR_US
 from streams.agents.forecast.memory import DAYS, fresh
 from streams.agents.forecast.open_hours import HOUR_MINUTES, OpenHours
 from streams.agents.forecast.roster import Roster
+from streams.agents.forecast.shown import Shown
 from streams.agents.forecast.texts import forecast_alert_id
 from streams.agents.forecast.warned import RULES, ForecastWarning, WarningKey
 from streams.agents.sums import pack
@@ -54,10 +55,10 @@ class ForecastBook:
         self._budgets: Mapping[int, Budget] | None = None
         #: Hours in a row without any use in the shard.
         self.quiet = 0
-        self._seen: Evaluation | None = None
+        self._shown: Shown | None = None
         self._bases: list[tuple[int, Budget, np.ndarray, np.ndarray]] = []
         self._dirty = False
-        book.forecast_of = self.of
+        book.writer.forecast_of = self.of
         book.bases.listeners.append(self._hear)
 
     def settle(self, rows: BudgetRows, timeline: Timeline, now_us: int) -> list[Alert]:
@@ -71,7 +72,7 @@ class ForecastBook:
             if budgets:
                 self.roster.take(budgets)
                 self.judge.take(self.roster.budgets)
-                self._seen, self._dirty = None, True
+                self._shown, self._dirty = None, True
         self.hours.fold(rows, timeline, self.roster.start_minute)  # 2
         self._learn_bases()  # 3
         watermark_us = timeline.last.watermark_us
@@ -92,17 +93,15 @@ class ForecastBook:
         """Of a running period of a day and longer, as the last closed hour showed it; None: nothing to go by."""
         if self.next is None or budget.period == "hour" or not len(self.roster.numbers):
             return None
-        if self._book.counting.reason(budget.id, period.start_us) is not None:
+        slot = self.roster.slot_of.get(budget.id)
+        if slot is None or self._book.counting.reason(budget.id, period.start_us) is not None:
             return None
-        slot = int(self.roster.slots(np.array([self._book.totals.number(budget)]))[0])
-        if slot < 0 or slot >= len(self.roster.budgets):
+        shown = self._shown
+        if shown is None or shown.seen.hour != self.next:
+            shown = self._shown = Shown(self.roster, self._evaluate(self.next))
+        if not shown.seen.is_known[slot] or int(shown.seen.start_us[slot]) != period.start_us:
             return None
-        seen = self._seen
-        if seen is None or seen.hour != self.next:
-            seen = self._seen = self._evaluate(self.next)
-        if not seen.is_known[slot] or int(seen.start_us[slot]) != period.start_us:
-            return None
-        return forecast_of(self.roster, slot, seen, budget, used)
+        return shown.of(slot, budget, used)
 
     def _close(self, limit: int, timeline: Timeline, now_us: int) -> list[Alert]:
         """Close the hours before `limit`, one after the other."""
@@ -125,9 +124,9 @@ class ForecastBook:
             self._learn(hour, amounts)
             self.next = hour + 1
             self.hours.drop_before(self.next)
-            self._seen = self._evaluate(self.next)
+            self._shown = Shown(self.roster, self._evaluate(self.next))
             alerts += self.judge.judge(
-                self.roster, self._seen, self._standing, lambda us: _append_us(timeline, us, now_us), now_us
+                self.roster, self._shown, self._standing, lambda us: _append_us(timeline, us, now_us), now_us
             )
             self._dirty = True
         return alerts
@@ -163,18 +162,19 @@ class ForecastBook:
         return evaluate(roster, hour, np.where(running, np.maximum(used, 0), 0))
 
     def _standing(self, budget: Budget, start_us: int, at_us: int) -> tuple[Budget, str | None]:
-        held = self._book.grants.effective(budget, running_period(budget, start_us), at_us).budget
+        held = self._book.holdings.grants.effective(budget, running_period(budget, start_us), at_us).budget
         return held, self._book.counting.reason(budget.id, start_us)
 
     def _touch(self, now_us: int, closed: int | None) -> None:
         """Publish anew what was evaluated; of the past, once a day of it."""
-        if self.next is None or self._seen is None:
+        if self.next is None or self._shown is None:
             return
         is_past = now_us - self.next * HOUR_US > self._historical_after_us
         if is_past and closed is not None and closed // DAY_HOURS == self.next // DAY_HOURS:
             return
-        for slot in np.flatnonzero(self._seen.is_known).tolist():
-            self._book.statuses.touch(self.roster.budgets[slot].id, int(self._seen.start_us[slot]))
+        seen = self._shown.seen
+        for slot in np.flatnonzero(seen.is_known).tolist():
+            self._book.statuses.touch(self.roster.budgets[slot].id, int(seen.start_us[slot]))
 
     def _hear(self, budget: Budget, minutes: np.ndarray, sums: np.ndarray) -> None:
         """What a new budget used in the five weeks before it was counted. It is learnt with the same settlement."""
@@ -202,7 +202,7 @@ class ForecastBook:
             for hour in range(HELD_HOURS):
                 learn(rows, LocalHour.of(zone, first + hour), amounts[hour])
             self.roster.rows[slots[slots >= 0]] = rows
-        self._seen, self._dirty = None, True
+        self._shown, self._dirty = None, True
 
     def put_history(self, budget: Budget, minutes: np.ndarray, sums: np.ndarray) -> None:
         """Rebuilding: what was used before the tallies that stand, by quarter of an hour."""

@@ -9,9 +9,7 @@ from typing import Final
 import numpy as np
 
 from runtime.clock import to_datetime
-from schemas.control.budgets import Budget
-from schemas.status import Forecast
-from streams.agents.forecast.gamma import Z90, chance_above, quantile
+from streams.agents.forecast.gamma import chance_above, quantile
 from streams.agents.forecast.local_time import HOUR_US, WEEK_HOURS, hours_of_week
 from streams.agents.forecast.model import Outlook, Rest, outlook
 from streams.agents.forecast.roster import Roster
@@ -74,25 +72,6 @@ def evaluate(roster: Roster, hour: int, used: np.ndarray) -> Evaluation:
     assert len(mean) == count
     return Evaluation(
         hour, roster.start_us.copy(), roster.end_us.copy(), used, Outlook(mean, variation), is_long, is_known
-    )
-
-
-def forecast_of(roster: Roster, slot: int, seen: Evaluation, budget: Budget, used: int) -> Forecast:
-    """For a status: of one budget as it holds. What has been used since the evaluation is not forgotten."""
-    own = seen.one(slot)
-    p10, p50, p90 = (max(used, round(float(own.total(z)[0]))) for z in (-Z90, 0.0, Z90))
-    limit = budget.limit_units
-    chance = 1.0 if used > limit else float(own.chance(np.array([float(limit)]))[0])
-    first = int(roster.rows["first"][slot])
-    return Forecast(
-        p10=p10,
-        p50=p50,
-        p90=p90,
-        chance_of_exceeding=round(min(max(chance, 0.0), 1.0), 4),
-        exhausted_on=exhausted_on(roster, slot, seen, limit) if p50 >= limit else None,
-        method="hour_of_week" if own.is_long[0] else "insufficient_history",
-        weeks=0.0 if first < 0 else round(max(0, seen.hour - first) / WEEK_HOURS, 2),
-        evaluated_at=to_datetime(seen.hour * HOUR_US),
     )
 
 

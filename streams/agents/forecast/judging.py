@@ -18,9 +18,10 @@ import numpy as np
 from schemas.alerts import Alert
 from schemas.control.base import moment_us
 from schemas.control.budgets import Budget
-from streams.agents.forecast.evaluation import Evaluation, exhausted_on, forecast_of
+from streams.agents.forecast.evaluation import Evaluation, exhausted_on
 from streams.agents.forecast.local_time import DAY_HOURS, HOUR_US
 from streams.agents.forecast.roster import Roster
+from streams.agents.forecast.shown import Shown
 from streams.agents.forecast.texts import forecast_alert
 from streams.agents.forecast.warned import ForecastWarning, ForecastWarnings, Rule, WarningKey
 
@@ -53,12 +54,11 @@ class ForecastJudge:
         self._chances = np.array([budget.forecast.chance for budget in budgets])
         self._above = np.array([budget.forecast.above_plan for budget in budgets])
 
-    def judge(
-        self, roster: Roster, seen: Evaluation, standing: Standing, append_of: AppendOf, now_us: int
-    ) -> list[Alert]:
+    def judge(self, roster: Roster, shown: Shown, standing: Standing, append_of: AppendOf, now_us: int) -> list[Alert]:
         """One hourly evaluation."""
         if not len(roster.numbers):
             return []
+        seen = shown.seen
         at_us = seen.hour * HOUR_US
         alerts: list[Alert] = []
         likely = seen.total(0.0)
@@ -76,7 +76,7 @@ class ForecastJudge:
         roster.rows["high"] = np.where(exceeding, seen.hour, -1)
         for rule, due in (("above_plan", above), ("chance", again)):
             for slot in np.flatnonzero(due).tolist():
-                alerts += self._fire(roster, seen, slot, rule, standing, append_of, now_us)  # type: ignore[arg-type]
+                alerts += self._fire(roster, shown, slot, rule, standing, append_of, now_us)  # type: ignore[arg-type]
         for warning in self.warnings.in_order():
             alerts += self._follow(roster, seen, warning, standing, now_us)
         return alerts
@@ -87,13 +87,14 @@ class ForecastJudge:
     def _fire(
         self,
         roster: Roster,
-        seen: Evaluation,
+        shown: Shown,
         slot: int,
         rule: Rule,
         standing: Standing,
         append_of: AppendOf,
         now_us: int,
     ) -> list[Alert]:
+        seen = shown.seen
         at_us = seen.hour * HOUR_US
         document, start_us = roster.budgets[slot], int(seen.start_us[slot])
         key = WarningKey(document.id, start_us, rule)
@@ -102,7 +103,7 @@ class ForecastJudge:
         budget, uncounted = standing(document, start_us, at_us)
         if uncounted is not None:
             return []
-        found = forecast_of(roster, slot, seen, budget, 0)
+        found = shown.of(slot, budget, 0)
         reached = exhausted_on(roster, slot, seen, budget.limit_units)
         warning = ForecastWarning(
             key=key,

@@ -16,7 +16,7 @@ from streamgauge.checking.answer import Answer, Decision
 from streamgauge.checking.config import CheckConfig
 from streamgauge.checking.judge import Known, answer
 from streamgauge.checking.question import Estimate, Question
-from tests.streamgauge.checking.support import KEY, NOW, NOW_US, known_of, monthly, status_of
+from tests.streamgauge.checking.support import KEY, NOW, NOW_US, known_of, monthly, record_of, status_of
 
 SEARCH = Team(id="search", terms=(TeamTerm(department="retail"),))
 CALL = Question(team_id="search", model="gpt-4o")
@@ -123,6 +123,15 @@ def test_a_period_in_which_nothing_was_counted_begins_at_zero() -> None:
     changed = monthly("b", Scope(team="search", stage="production"))
     question = replace(CALL, stage="production")
     assert ask(known_of([SEARCH, changed], [october]), question).decision == "warn", "of another rule: not known"
+
+
+def test_a_status_that_cannot_be_read_is_no_empty_period() -> None:
+    budget = monthly("b", Scope(team="search"))
+    known = known_of([SEARCH, budget], [status_of(budget, 1, at=NOW - timedelta(days=30))])
+    key, _ = record_of(status_of(budget, 130))
+    known.statuses.take(key, b'{"of": "a later version"}')
+    [reason] = ask(known, CALL).reasons
+    assert (reason.state, "cannot be read" in reason.text) == ("unknown", True)
 
 
 def test_a_span_counts_inside_of_it_alone() -> None:

@@ -106,6 +106,14 @@ def test_what_is_not_theirs_to_decide_is_refused(
         decide(asked, verdict, signer(tmp_path, who, here), here, NOW, None)
 
 
+def test_a_second_principal_with_the_same_key_is_the_same_person(tmp_path: Path) -> None:
+    fin = principal(tmp_path, "fin", "finance")
+    here = snapshot(fin, fin.model_copy(update={"id": "fin-too", "public_key": f"{fin.public_key} at home"}))
+    as_other = authenticate(here, tmp_path / "fin", nothing_asked, "fin-too")
+    with pytest.raises(Refused, match="nobody approves their own request"):
+        decide(grant(requested_by="fin"), "approved", as_other, here, NOW, None)
+
+
 def test_whoever_asked_may_take_it_back(tmp_path: Path) -> None:
     here = house(tmp_path)
     approved = decide(grant(), "approved", signer(tmp_path, "fin", here), here, NOW, None)
@@ -116,7 +124,7 @@ def test_whoever_asked_may_take_it_back(tmp_path: Path) -> None:
 
 def test_decisions_that_do_not_count(tmp_path: Path) -> None:
     """What somebody could publish past the command, and agents refuse."""
-    here = house(tmp_path)
+    here = house(tmp_path, rule(), rule(id="never", verdict="deny"))
 
     def fault(**more: Any) -> str:
         said = {"verdict": "approved", "by": "fin", "at": NOW, "via": "signature", **more}
@@ -128,6 +136,10 @@ def test_decisions_that_do_not_count(tmp_path: Path) -> None:
     assert fault(by="keyless") == "keyless has no public key, so no signature of theirs can be checked"
     assert fault(by="keyless", via="review") == "counts"
     assert fault(by="rule/gone", via="rule") == "rule/gone is no exception rule that is in force"
+    assert fault(by="small", via="rule") == "small is no exception rule that is in force"
+    assert fault(by="rule/small", via="rule") == "counts"
+    assert fault(by="rule/never", via="rule") == "rule/never is a rule by which requests are denied"
+    assert fault(by="rule/small", via="rule", verdict="revoked").endswith("is a rule by which requests are approved")
     assert fault(by="ada", via="review").startswith("ada has not the right for team search")
     ack = Acknowledgement(
         id="search-month", period_start=NOW, decision=Decision(verdict="approved", by="ada", at=NOW, via="review")

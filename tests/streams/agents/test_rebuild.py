@@ -17,6 +17,8 @@ from prometheus_client import CollectorRegistry
 
 from runtime.clock import FixedClock
 from runtime.metrics import AgentMetrics
+from schemas.control.base import us_moment
+from schemas.control.budgets import Budget
 from schemas.status import BudgetStatus
 from streams.agents.config import AgentsConfig
 from streams.agents.keeper import ShardKeeper
@@ -126,6 +128,7 @@ class World:
         self.adjustments: list[pa.Table] = []
         self.resends = Resends()
         self.control = CONTROL
+        self.budgets: tuple[Budget, ...] = (MONTHLY, DAILY)
         self.metrics = AgentMetrics(CollectorRegistry())
         self._next = [0, 0]
 
@@ -137,7 +140,7 @@ class World:
         for offset in range(first, first + count):
             self.calls.append(Call(partition, offset, at_us, usd))
             rows += [cell(at_us, cost_nanousd=int(Decimal(usd) * NANO))]
-            rows += [budget_row(one, at_us, usd) for one in (MONTHLY, DAILY)]
+            rows += [budget_row(one, at_us, usd) for one in self.budgets]
         number = len(self.topics.tallies)
         told = message(number, first, first + count, at_us, rows, partition=partition, control=9)
         self.topics.tallies.append(told)
@@ -279,6 +282,26 @@ def test_what_was_never_told_is_told_once_by_the_rebuild() -> None:
     assert world.topics.alerts[-1].occurred_at.minute == 1, "dated by the tally that tipped it, as always"
     world.work(world.keeper(), [])
     assert len(world.topics.alerts) == before + 1
+
+
+def test_a_span_is_rebuilt_from_its_beginning() -> None:
+    """However long ago that was, and whatever of its tallies is gone."""
+    span = {
+        "starts_at": us_moment(us("2026-02-01T00:00:00+00:00")),
+        "ends_at": us_moment(us("2027-02-01T00:00:00+00:00")),
+    }
+    world = World()
+    world.budgets = (MONTHLY, DAILY, budget("s", "1000", period="span", **span))
+    world.control = control(*world.budgets)
+    for at_us in (us("2026-03-10T12:00:00+00:00"), NOON):
+        world.call("10", at_us)
+        world.call("1", at_us, partition=1)
+    world.work(world.keeper(), world.topics.tallies)
+    before = world.topics.statuses["s|2026-02-01T00:00:00+00:00"]
+    world.lose(low=2)
+    world.rebuild()
+    after = world.topics.statuses["s|2026-02-01T00:00:00+00:00"]
+    assert json.loads(after)["used"] == json.loads(before)["used"] == 22 * NANO
 
 
 def test_a_limit_that_was_changed_meanwhile_is_told() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from typing import Any
+
 from schemas.control.base import us_moment
 from schemas.control.budgets import Scope
 from streams.agents.floors import floor_minute
+from streams.agents.shard import Counts, Shard
 from tests.streams.agents.samples import NANO, budget, budget_row, control, idle, us
 from tests.streams.agents.test_budgets import CONFIG, DAY, HOUR, MINUTE, NOON, Desk
 
@@ -115,3 +120,44 @@ def test_a_changed_state_does_not_wait_for_the_next_checkpoint() -> None:
     desk.offer(NOON + MINUTE, budget_row(b, NOON, "1"))
     assert desk.shard.settle(NOON + 2_000, desk.control) is None, "figures alone wait"
     assert desk.shard.settle(NOON + int(CONFIG.checkpoint_s * 1_000_000) + 2_000, desk.control) is not None
+
+
+def test_a_changed_state_goes_before_figures_and_none_is_forgotten() -> None:
+    many = [budget(f"b{number:03}") for number in range(60)]
+    config = replace(CONFIG, statuses_at_once=20)
+    desk = Desk(*many)
+    desk.shard = Shard(0, Counts(1, 1), config)
+    at_us = NOON
+
+    def settle(*rows: dict[str, Any]) -> tuple[list[str], list[str]]:
+        """Ids in the order of their statuses, and states that are told; the clock goes on by a second."""
+        nonlocal at_us
+        at_us += 1_000_000
+        if rows:
+            desk.offer(at_us, *rows)
+        settlement = desk.shard.settle(at_us, desk.control)
+        if settlement is None:
+            return [], []
+        told = [json.loads(value) for _, value in settlement.statuses if value is not None]
+        return [one["budget_id"] for one in told], [alert.budget_id or "" for alert in settlement.alerts]
+
+    def drain() -> list[str]:
+        found: list[str] = []
+        while some := settle()[0]:
+            assert len(some) <= 20
+            found += some
+        return found
+
+    settle(*(budget_row(one, NOON, "1") for one in many))
+    drain()
+    told, _ = settle(*(budget_row(one, NOON, "1") for one in many))
+    assert told == [f"b{number:03}" for number in range(20)]
+    # The last of all crosses a level while 40 wait.
+    told, alerts = settle(budget_row(many[59], NOON, "90"))
+    assert alerts == ["b059"]
+    assert "b059" in told
+    assert sorted([*told, *drain()]) == [f"b{number:03}" for number in range(20, 60)], "each once, none forgotten"
+    settle(*(budget_row(one, NOON, "1") for one in many))
+    settlement = desk.shard.settle(at_us, desk.control, force=True)
+    assert settlement is not None
+    assert len(settlement.statuses) == 40, "whoever leaves leaves nothing due"

@@ -60,26 +60,42 @@ def test_only_the_newest_owner_commits(owner: Owner) -> None:
 
 
 @pytest.mark.kafka
-def test_a_fenced_settlement_leaves_no_alert_or_status(kafka_bootstrap: str, topic_prefix: str) -> None:
+def test_a_settlement_stands_on_every_topic_or_on_none(kafka_bootstrap: str, topic_prefix: str) -> None:
     connection = KafkaConnection(kafka_bootstrap)
     names = Topics(topic_prefix, event_partitions=1, tally_partitions=2)
     create_topics(connection, names)
     old, new = (KafkaStateStore(0, connection, names, Health(), threading.Event()) for _ in range(2))
     old.open()
     new.open()
+
+    def told(value: bytes) -> Settlement:
+        return Settlement((), (("b|2026", value),), (("0/meta", value),), (("person|2026", value),))
+
     with pytest.raises(Fenced, match="belongs to another process"):
-        old.commit(state(("0/meta", b"zombie")))
-    new.commit(state(("0/meta", b"new")))
+        old.commit(told(b"zombie"))
+    new.commit(told(b"new"))
+    assert committed(connection, names.status) == [("b|2026", b"new")]
+    assert committed(connection, names.status_users) == [("person|2026", b"new")], "of persons, on a topic of their own"
+    assert new.read() == {"0/meta": b"new"}
+    # Retired together as well.
+    new.commit(Settlement((), (("b|2026", None),), (), (("person|2026", None),)))
+    assert committed(connection, names.status)[-1] == ("b|2026", None)
+    assert committed(connection, names.status_users)[-1] == ("person|2026", None)
+
+
+def committed(connection: KafkaConnection, topic: str) -> list[tuple[str, bytes | None]]:
+    """Keys and values of its only partition, without those of transactions that never ended well."""
     consumer = Consumer(connection.consumer("test", isolation_level="read_committed", enable_partition_eof=True))
-    consumer.assign([TopicPartition(names.status, 0, 0)])
-    found = 0
-    while True:
-        message = consumer.poll(10.0)
-        assert message is not None, "the status topic was not read to its end in 10 s"
-        error = message.error()
-        if error is not None:
-            assert error.code() == KafkaError._PARTITION_EOF
-            break
-        found += 1
-    consumer.close()
-    assert found == 1
+    consumer.assign([TopicPartition(topic, 0, 0)])
+    found: list[tuple[str, bytes | None]] = []
+    try:
+        while True:
+            message = consumer.poll(10.0)
+            assert message is not None, f"{topic} was not read to its end in 10 s"
+            error = message.error()
+            if error is not None:
+                assert error.code() == KafkaError._PARTITION_EOF
+                return found
+            found.append(((message.key() or b"").decode(), message.value()))
+    finally:
+        consumer.close()

@@ -160,6 +160,26 @@ def test_a_scope_that_goes_and_comes_again_counts_the_time_between() -> None:
     assert (world.status("new")["used"], world.status("new")["state"]) == (30 * NANO, "ok")
 
 
+def test_an_answer_to_what_a_scope_missed_before_it_went_does_not_stand_for_its_coming_again() -> None:
+    other = budget("new", "100", scope=Scope(team="search", stage="production"))
+    world = World({0: OLD, 1: NEW, 3: other, 6: NEW}, inputs=1, now_us=NOON, control=1)
+    for control, hour, usd in ((1, 9, "5"), (2, 8, "10")):
+        world.control = control
+        world.call(0, NOON - hour * HOUR, usd)
+        world.settle()
+    question = world.question()
+    assert question is not None
+    for control, hour, usd in ((4, 7, "20"), (7, 6, "40")):
+        world.control = control
+        world.call(0, NOON - hour * HOUR, usd)
+        world.settle()
+    world.shard.budgets.bases.give(question, world.answer(question))
+    world.settle()
+    assert world.status("new")["state"] == "unknown"
+    world.ask_and_answer()
+    assert (world.status("new")["used"], world.status("new")["state"]) == (75 * NANO, "ok")
+
+
 def test_tallies_that_were_lost_are_supplied() -> None:
     world = World({0: NEW}, inputs=1, now_us=NOON, control=1)
     world.call(0, NOON - 3 * HOUR, "10")

