@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from runtime.connection import KafkaConnection
 from runtime.watermarks import is_transient
+from schemas.control.parts import Parts
 from schemas.control.records import ControlRecord, parse_record
 from schemas.control.snapshot import ControlSnapshot
 
@@ -46,6 +47,7 @@ class ControlLog:
             )
         )
         self.snapshot = ControlSnapshot()
+        self._parts = Parts()
         #: Read, and not in force yet: the rest of its transaction may still be on its way.
         self._held: dict[str, tuple[int, ControlRecord | None]] = {}
         self._assign()
@@ -120,6 +122,7 @@ class ControlLog:
                 position = self._read_to
         if whole or position > self.snapshot.position:
             self.snapshot = self.snapshot.with_changes(whole, position)
+            self._parts.trim(len(self.snapshot.records))
         if failed is not None:
             raise failed
         return at_end
@@ -140,7 +143,7 @@ class ControlLog:
         self, key: bytes, value: bytes | None, offset: int, changes: dict[str, tuple[int, ControlRecord | None]]
     ) -> None:
         try:
-            changes[key.decode()] = (offset, None if value is None else parse_record(value))
+            changes[key.decode()] = (offset, None if value is None else self._parts.share(parse_record(value)))
         except (ValidationError, UnicodeDecodeError) as unreadable:
             _log.error("control_log.unreadable", key=str(key), offset=offset, error=str(unreadable))
 

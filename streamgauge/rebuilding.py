@@ -190,14 +190,16 @@ def _alerts(connection: KafkaConnection, topics: Topics) -> Iterator[Alert]:
 
 def _statuses(
     connection: KafkaConnection, names: Iterable[str]
-) -> Iterator[tuple[str, BudgetStatus | GovernanceStatus | None]]:
-    """Of all these topics: those of budgets about one person stand on their own."""
+) -> Iterator[tuple[str, BudgetStatus | GovernanceStatus]]:
+    """What stands on all these topics: those of budgets about one person stand on their own. What one retired may stand
+    on the other, where a budget has become one person's, or is no longer.
+    """
     from schemas.status import GOVERNANCE, BudgetStatus, GovernanceStatus
     from streamgauge.tail import read_topic
 
     for name in names:
-        for record in read_topic(connection, name):
-            if record.key is not None:
-                value = record.value
-                kind = GovernanceStatus if record.key.startswith(f"{GOVERNANCE}|".encode()) else BudgetStatus
-                yield record.key.decode(), None if value is None else kind.model_validate_json(value)
+        newest = {record.key: record.value for record in read_topic(connection, name)}
+        for key, value in newest.items():
+            if key is not None and value is not None:
+                kind = GovernanceStatus if key.startswith(f"{GOVERNANCE}|".encode()) else BudgetStatus
+                yield key.decode(), kind.model_validate_json(value)

@@ -129,7 +129,8 @@ class Reconciling:
     def _statuses(self) -> Sequence[BudgetStatus]:
         newest = self._newest(self.topics.status)
         try:
-            newest |= self._newest(self.topics.status_users)
+            # What is retired there may stand on the other: a budget that is no longer one person's.
+            newest |= {key: value for key, value in self._newest(self.topics.status_users).items() if value is not None}
         except (TopicMissing, KafkaException) as error:
             self.tell(f"budgets about one person are not judged: {self.topics.status_users} may not be read ({error})")
         found = []

@@ -12,6 +12,8 @@ from schemas.control.budgets import Budget
 from schemas.control.records import ControlRecord
 
 _PARTS: Final = ("scope", "levels", "forecast", "limit", "plan")
+#: Held beyond what so many records can have, before all are let go of.
+_SLACK: Final = 1_000
 
 
 class Parts:
@@ -23,6 +25,12 @@ class Parts:
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def trim(self, records: int) -> None:
+        """So many records stand: when far more is held than they can have, begin anew."""
+        if len(self._held) > len(_PARTS) * records + _SLACK:
+            self._held.clear()
+            self._fields.clear()
 
     def share(self, record: ControlRecord) -> ControlRecord:
         """An equal record; of any other kind than a budget the very same."""

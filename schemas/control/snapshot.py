@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
 
 from schemas.control.acknowledgements import Acknowledgement
 from schemas.control.budgets import Budget
@@ -13,29 +12,23 @@ from schemas.control.departments import Department
 from schemas.control.directory import Sender, SenderKind, Team
 from schemas.control.exceptions import ExceptionGrant, ExceptionRule
 from schemas.control.models import CatalogueModel
-from schemas.control.parts import Parts
 from schemas.control.policies import Policy
 from schemas.control.principals import Principal
 from schemas.control.records import ControlRecord
 from schemas.control.use_cases import UseCase
 from schemas.prices.overrides import PriceOverride
 
-#: A budget has five that may be shared.
-_MOST_PARTS: Final = 5
-
 
 @dataclass(frozen=True)
 class ControlSnapshot:
     """All control records by key (`KIND/ID`). `position` is the control log's next offset: a greater one is newer.
 
-    `offsets` says at which offset of the control log each record was last published. `parts` is what its budgets share
-    with those of the snapshots before.
+    `offsets` says at which offset of the control log each record was last published.
     """
 
     position: int = 0
     records: Mapping[str, ControlRecord] = field(default_factory=dict)
     offsets: Mapping[str, int] = field(default_factory=dict)
-    parts: Parts = field(default_factory=Parts, compare=False, repr=False)
 
     @cached_property
     def teams(self) -> dict[str, Team]:
@@ -91,10 +84,8 @@ class ControlSnapshot:
         """A newer snapshot from (offset, record) by key: a record of None removes it."""
         records = {key: record for key, record in self.records.items() if key not in changes}
         offsets = {key: offset for key, offset in self.offsets.items() if key not in changes}
-        # Parts of budgets that are gone are let go of all at once.
-        parts = self.parts if len(self.parts) < _MOST_PARTS * (len(records) + len(changes)) + 1_000 else Parts()
         for key, (offset, record) in changes.items():
             if record is not None:
-                records[key] = parts.share(record)
+                records[key] = record
                 offsets[key] = offset
-        return ControlSnapshot(position, records, offsets, parts)
+        return ControlSnapshot(position, records, offsets)

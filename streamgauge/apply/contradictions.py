@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas.control.policies import Choice, Policy
-from schemas.usage import USAGE_COLUMNS
 from streamgauge.apply.wording import meant
-
-#: Fields of an event that a policy may ask for.
-FIELDS = frozenset(USAGE_COLUMNS.names)
 
 
 def policy_faults(policy: Policy) -> Iterator[tuple[str, str]]:
@@ -24,9 +20,18 @@ def policy_faults(policy: Policy) -> Iterator[tuple[str, str]]:
             yield from _both(policy.allow, policy.forbid, "allow", "forbids", "forbid")
         if policy.discourage is not None:
             yield from _both(policy.discourage, policy.forbid, "discourage", "forbids", "forbid")
-    for number, field in enumerate(policy.required_fields):
-        if field not in FIELDS:
-            yield f"required_fields.{number}", f"{field!r} is not a field of a usage event{meant(field, set(FIELDS))}"
+    if policy.required_fields:
+        yield from _unknown(policy.required_fields)
+
+
+def _unknown(required: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    # Here and not above: columns come with pyarrow, which takes longer to load than most commands have to do.
+    from schemas.usage import USAGE_COLUMNS
+
+    fields = set(USAGE_COLUMNS.names)
+    for number, field in enumerate(required):
+        if field not in fields:
+            yield f"required_fields.{number}", f"{field!r} is not a field of a usage event{meant(field, fields)}"
 
 
 def _both(first: Choice, second: Choice, field: str, verb: str, other: str) -> Iterator[tuple[str, str]]:

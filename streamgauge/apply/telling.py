@@ -67,12 +67,15 @@ def as_data(plan: Plan, effects: Sequence[Effect], notes: Sequence[str] = (), *,
 
 def _fields(change: Change) -> Iterator[str]:
     found = differences(change)
+    lines = [str(one) for one in found]
+    if not any(one.field.startswith("terms.1.") for one in found):
+        # Of what has no history its only term is the record itself.
+        lines = [line.removeprefix("terms.0.") for line in lines]
     if change.action == "create":
         # A new record in as few lines as hold it.
-        yield from _wrapped(", ".join(str(one) for one in found), "")
-        return
-    for one in found:
-        yield from _wrapped(str(one), "")
+        lines = [", ".join(lines)]
+    for line in lines:
+        yield from _wrapped(line, "")
 
 
 def _wrapped(text: str, mark: str) -> list[str]:

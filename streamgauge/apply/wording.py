@@ -8,8 +8,6 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 
 from schemas.control.budgets import Scope
-from schemas.enriched import ENRICHED
-from schemas.usage import USAGE_COLUMNS
 
 #: What a scope may name in a file.
 SELECTORS: Final = tuple(name for name in Scope.model_fields if name != "within")
@@ -96,6 +94,10 @@ def _unserved(name: str) -> str:
     served = ", ".join(SELECTORS)
     if wish in _INSTEAD:
         return f"budgets cannot be cut by {name}, because no sum is kept by it: {_INSTEAD[wish]}. Served are {served}"
+    # Here and not above: columns come with pyarrow, which takes longer to load than most commands have to do.
+    from schemas.enriched import ENRICHED
+    from schemas.usage import USAGE_COLUMNS
+
     if name in USAGE_COLUMNS.names or name in ENRICHED.names:
         return f"budgets cannot be cut by {name}, because no sum is kept by it. Served are {served}"
     close = difflib.get_close_matches(name, SELECTORS, n=1)

@@ -196,7 +196,7 @@ class Follower:
             if error is None:
                 key = message.key()
                 if key is not None:
-                    self._statuses.take(key, message.value())
+                    self._statuses.take(key, message.value(), topic)
                 self._position[topic] = (message.offset() or 0) + 1
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._position[topic] = max(self._position.get(topic, 0), message.offset() or 0)

@@ -22,6 +22,7 @@ Unreadable = Callable[[str], None]
 @dataclass(slots=True)
 class _Kept:
     value: bytes
+    topic: str
     parsed: BudgetStatus | None = None
 
 
@@ -38,8 +39,10 @@ class Statuses:
     def __len__(self) -> int:
         return self._count
 
-    def take(self, key: bytes, value: bytes | None) -> None:
-        """One record. A key that is none of ours is told and passed over: the rest stays in force."""
+    def take(self, key: bytes, value: bytes | None, topic: str = "") -> None:
+        """One record. A key that is none of ours is told and passed over: the rest stays in force. What a topic retires
+        is its own: a budget that became one person's stands on the other from then on, in whatever order both are read.
+        """
         budget_id, _, start = key.decode("utf-8", "replace").rpartition("|")
         if budget_id == GOVERNANCE:
             return
@@ -49,13 +52,16 @@ class Statuses:
             self._tell(f"key {key!r}")
             return
         mine = self._kept.setdefault(budget_id, {})
-        self._count -= start_us in mine
+        known = mine.get(start_us)
         if value is None:
-            mine.pop(start_us, None)
+            if known is not None and known.topic == topic:
+                del mine[start_us]
+                self._count -= 1
             if not mine:
                 self._kept.pop(budget_id, None)
             return
-        mine[start_us] = self._newest = _Kept(value)
+        self._count -= known is not None
+        mine[start_us] = self._newest = _Kept(value, topic)
         self._count += 1
 
     def of(self, budget_id: str, start_us: int) -> BudgetStatus | None:

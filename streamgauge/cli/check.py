@@ -156,7 +156,7 @@ def _ask(settings: Settings, question: object) -> Answer:
         try:
             for record in read_topic(connection, topics.status_users):
                 if record.key is not None:
-                    statuses.take(record.key, record.value)
+                    statuses.take(record.key, record.value, topics.status_users)
         except TopicMissing:
             personal = False
     return answer(question, Known(rulebook, statuses, 0.0, personal), config, SystemClock().now_us())

@@ -19,7 +19,7 @@ import pyarrow as pa
 from schemas.control.directory import Membership, SenderKind
 from schemas.control.snapshot import ControlSnapshot
 from schemas.enriched import ATTRIBUTIONS, UNATTRIBUTED
-from streams.enrich.coded import NOBODY, Codes, Terms, decode, intern, look_up, look_up_all, nobody
+from streams.enrich.coded import NOBODY, Codes, Terms, coded, intern, look_up, look_up_all, nobody
 from streams.enrich.columns import Ints
 
 _KINDS: tuple[SenderKind, ...] = ("credential", "user", "source")
@@ -30,9 +30,9 @@ _FIXED: Final = (_USE_CASE, _STAGE)
 
 @dataclass(frozen=True, slots=True)
 class Attributed:
-    """Columns of one batch. `team` are codes: those of DirectoryIndex.team_codes, and behind them claimed teams that
-    the directory does not list. `use_case` and `stage` are what the directory fixes for the sender, as codes of
-    DirectoryIndex.use_cases and .stages; None where it fixes none for anybody.
+    """Columns of one batch, texts by codes. `team` are codes: those of DirectoryIndex.team_codes, and behind them
+    claimed teams that the directory does not list. `use_case` and `stage` are what the directory fixes for the sender,
+    as codes of DirectoryIndex.use_cases and .stages; None where it fixes none for anybody.
     """
 
     team_id: pa.Array
@@ -131,14 +131,14 @@ class DirectoryIndex:
         names.append(UNATTRIBUTED)
         stands = self._team_terms.at(np.where(team < len(self._teams), team, NOBODY).astype(np.int32), occurred_us)
         return Attributed(
-            decode(np.where(unattributed, len(names) - 1, team), names),
-            decode(stands[0], list(self._departments)),
-            decode(stands[1], list(self._centers)),
-            decode(known_by, list(ATTRIBUTIONS)),
+            coded(np.where(unattributed, len(names) - 1, team), names),
+            coded(stands[0], list(self._departments)),
+            coded(stands[1], list(self._centers)),
+            coded(known_by, list(ATTRIBUTIONS)),
             conflict,
             unattributed,
             team,
-            decode(role, list(self._roles)),
+            coded(role, list(self._roles)),
             fixed.get(_USE_CASE),
             fixed.get(_STAGE),
         )

@@ -99,7 +99,7 @@ class BudgetIndex:
     def _match_rows(self, facts: Facts, shape: tuple[str, ...]) -> _Matched:
         rows = facts.among(self._wanted[shape])
         taken = pa.array(rows)
-        names = [Names.of(facts.table.column(name).take(taken)) for name in shape]
+        names = [Names.of(facts.column(name).take(taken)) for name in shape]
         return self._match(facts.partition[rows], facts.minute[rows], names, facts.sums[:, rows], shape)
 
     def _match(

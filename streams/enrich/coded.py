@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from schemas.control.base import Dated
 from streams.enrich.columns import Ints
@@ -63,13 +64,17 @@ def nobody(rows: int) -> Codes:
 
 def look_up(column: pa.Array, codes: Mapping[str, int]) -> Codes:
     """The code of each row's text; NOBODY for null and for texts without one. Python sees each distinct text once."""
-    encoded = column.dictionary_encode()
-    return _codes_of(encoded, [codes.get(text, NOBODY) for text in encoded.dictionary.to_pylist()])
+    if column.null_count == len(column):
+        return nobody(len(column))
+    encoded = encode(column)
+    return codes_of(encoded, [codes.get(text, NOBODY) for text in encoded.dictionary.to_pylist()])
 
 
 def look_up_all(column: pa.Array, codes: Mapping[str, int], names: list[str]) -> Codes:
     """As `look_up`, where `names` are those of `codes` and grow by the texts without a code, which get one."""
-    encoded = column.dictionary_encode()
+    if column.null_count == len(column):
+        return nobody(len(column))
+    encoded = encode(column)
     found = []
     for text in encoded.dictionary.to_pylist():
         code = codes.get(text)
@@ -77,19 +82,35 @@ def look_up_all(column: pa.Array, codes: Mapping[str, int], names: list[str]) ->
             code = len(names)
             names.append(text)
         found.append(code)
-    return _codes_of(encoded, found)
+    return codes_of(encoded, found)
 
 
-def _codes_of(encoded: pa.DictionaryArray, codes: list[int]) -> Codes:
+def encode(column: pa.Array) -> pa.DictionaryArray:
+    """The column by codes of its texts; as it is, when that is what it is."""
+    return column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """The column's texts, row by row."""
+    if not isinstance(column, pa.DictionaryArray):
+        return column
+    return pc.take(column.dictionary, column.indices, boundscheck=False)
+
+
+def codes_of(encoded: pa.DictionaryArray, codes: list[int]) -> Codes:
     """The code of each row, from those of the dictionary."""
     table = np.asarray([*codes, NOBODY], np.int32)
     places = encoded.indices.fill_null(len(codes)).to_numpy(zero_copy_only=False)
-    return table[places]  # type: ignore[no-any-return]
+    found: Codes = table.take(places)
+    return found
 
 
-def decode(codes: npt.NDArray[np.integer], names: Sequence[str]) -> pa.Array:
-    """Text column from codes; NOBODY becomes null."""
+def coded(codes: npt.NDArray[np.integer], names: Sequence[str]) -> pa.Array:
+    """Column of texts that stays encoded, from codes into `names`; NOBODY becomes null. It is asked for its texts more
+    than once on the way, and encoding texts is dearer than all that is done with them.
+    """
     if not names:
         return pa.nulls(len(codes), pa.utf8())
     missing = codes < 0
-    return pa.array(names, pa.utf8()).take(pa.array(codes, mask=missing if missing.any() else None))
+    places = pa.array(codes, pa.int32(), mask=missing if missing.any() else None)
+    return pa.DictionaryArray.from_arrays(places, pa.array(names, pa.utf8()))

@@ -49,7 +49,7 @@ class Names:
         place = {text: code for code, text in enumerate(texts, 1)}
         table = np.zeros(len(encoded.dictionary) + 1, np.int64)
         table[present] = [place[text] for text in found]
-        return cls([None, *texts], table[places])
+        return cls([None, *texts], table.take(places))
 
     def take(self, rows: Index) -> Names:
         return Names(self.texts, self.codes[rows])

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from schemas.control.models import CatalogueModel
+from streams.enrich.coded import NOBODY, coded, codes_of, encode
 
 
 class ModelClasses:
@@ -25,10 +26,11 @@ class ModelClasses:
         self._families.sort(key=lambda family: len(family[0]), reverse=True)
 
     def of(self, model: pa.Array) -> pa.Array:
-        """The class of each row's model. Python sees each distinct model once."""
-        encoded = model.dictionary_encode()
-        classes = pa.array([self._class(name) for name in encoded.dictionary.to_pylist()], pa.utf8())
-        return classes.take(encoded.indices)
+        """The class, by codes, of each row's model. Python sees each distinct model once."""
+        encoded = encode(model)
+        classes = [self._class(name) for name in encoded.dictionary.to_pylist()]
+        names = list(dict.fromkeys(name for name in classes if name is not None))
+        return coded(codes_of(encoded, [NOBODY if name is None else names.index(name) for name in classes]), names)
 
     def _class(self, name: str) -> str | None:
         exact = self._exact.get(name)

@@ -9,44 +9,35 @@ repeat harmless.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.decoding import Decoded, Decoder, Failure, SchemaSource, as_json
+from schemas.decoding import Decoded, Decoder, SchemaSource
 from schemas.enriched import ENRICHED
 from schemas.positions import LedgerRow, SourceRange
 from schemas.prices.columns import CallColumns
 from schemas.prices.pricing import price
-from schemas.rejections import Rejection, pack_raw
+from schemas.rejections import Rejection
 from schemas.usage import TIMESTAMP
 from streams.enrich.batch import BatchResult, Conflicts, PartitionResult, PartitionState, SourceBatch
+from streams.enrich.coded import encode, plain
 from streams.enrich.columns import ints, whole
 from streams.enrich.config import EnrichConfig
 from streams.enrich.dedupe import ACCEPTED, CONFLICT, DUPLICATE, Fingerprints, Verdicts, fingerprints
+from streams.enrich.facts import Facts, facts_of
 from streams.enrich.groups import Index
 from streams.enrich.hashing import content, identity
 from streams.enrich.pseudonyms import Pseudonyms
+from streams.enrich.rejecting import rejections_of
+from streams.enrich.rows import Rows
 from streams.enrich.rules import Rules
 from streams.enrich.source_rows import source_rows
 from streams.enrich.tally import TallyMaker
 from streams.enrich.validate import Refusals, validate
 from streams.enrich.watermark import mark_late
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Decoded rows with their source positions, before any was refused."""
-
-    table: pa.Table
-    partition: npt.NDArray[np.int32]
-    offset: npt.NDArray[np.int64]
-    index: npt.NDArray[np.int32]
-    append_us: npt.NDArray[np.int64]
-    message: npt.NDArray[np.int32]
 
 
 class Pipeline:
@@ -65,7 +56,7 @@ class Pipeline:
     def run(self, batch: SourceBatch, rules: Rules, states: Mapping[int, PartitionState]) -> BatchResult:
         """Enrich one batch. Raises only what the registry raises when it is away; bad events become rejections."""
         decoded = self._decoder.decode(batch.values)
-        rows = _with_positions(decoded, batch)
+        rows = Rows.of(decoded, batch)
         refusals = validate(rows.table, rows.append_us, self._tag_keys)
         prints, verdicts = self._judge(rows, refusals, states)
 
@@ -73,11 +64,10 @@ class Pipeline:
         # Nearly every batch passes whole, and copying its columns for nothing is a tenth of the work.
         table = rows.table if len(accepted) == rows.table.num_rows else rows.table.take(pa.array(accepted))
         late, greatest = self._late(rows, accepted, table, states)
-        enriched, conflicts = self._enrich(table, rows, accepted, late, rules)
-        judged = rules.policies.judge(enriched)
-        if judged is not None:
-            enriched = judged.on(enriched)
-        rejections = self._rejections(batch, decoded, rows, refusals)
+        facts, conflicts = self._enrich(table, rows, accepted, late, rules)
+        judged = rules.policies.judge(facts)
+        enriched = facts.table if judged is None else judged.on(facts.table)
+        rejections = rejections_of(batch, decoded, rows, refusals, self._topic)
         passed = (verdicts == ACCEPTED) | (verdicts == DUPLICATE)
         sources = source_rows(rows.partition, rows.table.column("source"), rows.append_us, passed, rejections)
 
@@ -94,7 +84,7 @@ class Pipeline:
         unpriced = enriched.column("cost_nanousd").null_count
         return BatchResult(
             tuple(partitions),
-            self._tallies.tally(enriched, rules.budgets, sources, judged),
+            self._tallies.tally(facts, rules.budgets, sources, judged),
             sources,
             rules.position,
             unpriced,
@@ -104,7 +94,7 @@ class Pipeline:
         )
 
     def _judge(
-        self, rows: _Rows, refusals: Refusals, states: Mapping[int, PartitionState]
+        self, rows: Rows, refusals: Refusals, states: Mapping[int, PartitionState]
     ) -> tuple[Fingerprints, Verdicts]:
         """Dedupe the valid rows of each partition. A refused row claims no id: fixed and sent again, it counts."""
         prints = fingerprints(identity(rows.table), content(rows.table), rows.append_us)
@@ -123,7 +113,7 @@ class Pipeline:
         return prints, verdicts
 
     def _late(
-        self, rows: _Rows, accepted: npt.NDArray[np.intp], table: pa.Table, states: Mapping[int, PartitionState]
+        self, rows: Rows, accepted: npt.NDArray[np.intp], table: pa.Table, states: Mapping[int, PartitionState]
     ) -> tuple[npt.NDArray[np.bool_], dict[int, int | None]]:
         occurred = ints(table, "occurred_at")
         late = np.zeros(len(accepted), bool)
@@ -139,13 +129,14 @@ class Pipeline:
     def _enrich(
         self,
         table: pa.Table,
-        rows: _Rows,
+        rows: Rows,
         accepted: npt.NDArray[np.intp],
         late: npt.NDArray[np.bool_],
         rules: Rules,
-    ) -> tuple[pa.Table, Conflicts]:
+    ) -> tuple[Facts, Conflicts]:
         """Accepted rows as ENRICHED columns, and how many claims lost."""
         column = {name: whole(table.column(name)) for name in table.column_names}
+        model = encode(column["model"])
         user_hash = self._pseudonyms.of(column["user_id"])
         attributed = rules.directory.attribute(
             ints(table, "occurred_at"), column["team_id"], column["credential_id"], user_hash, column["source"]
@@ -165,7 +156,7 @@ class Pipeline:
             "attribution_conflict": pa.array(attributed.conflict),
             "department": attributed.department,
             "cost_center": attributed.cost_center,
-            "model_class": rules.classes.of(column["model"]),
+            "model_class": rules.classes.of(model),
             "late": pa.array(late),
             "role": attributed.role,
             "use_case": purpose.use_case,
@@ -176,50 +167,20 @@ class Pipeline:
             "claimed_stage": purpose.claimed_stage,
         }
         column |= {field.name: pa.nulls(len(accepted), field.type) for field in ENRICHED if field.name not in column}
+        coded = {name: array for name, array in column.items() if isinstance(array, pa.DictionaryArray)}
+        column |= {name: plain(array) for name, array in coded.items()}
         arrays = [
             column[field.name] if column[field.name].type == field.type else column[field.name].cast(field.type)
             for field in ENRICHED
         ]
         conflicts = Conflicts(int(attributed.conflict.sum()), purpose.use_case_conflicts, purpose.stage_conflicts)
-        return pa.Table.from_arrays(arrays, schema=ENRICHED), conflicts
-
-    def _rejections(self, batch: SourceBatch, decoded: Decoded, rows: _Rows, refusals: Refusals) -> list[Rejection]:
-        failures = list(decoded.failures)
-        events = np.bincount(rows.message, minlength=len(batch.values))
-        np.add.at(events, [failure.message for failure in decoded.failures], 1)
-        for row, (code, sentence) in refusals.rows.items():
-            message = int(rows.message[row])
-            event = rows.table.slice(row, 1)
-            raw = None if events[message] == 1 else as_json(event)
-            named = (event.column(name)[0].as_py() for name in ("source", "event_id"))
-            failures.append(Failure(message, int(rows.index[row]), code, sentence, raw, *named))
-        found = [self._rejection(batch, failure) for failure in failures]
-        return sorted(found, key=lambda one: (one.partition, one.offset, one.index))
-
-    def _rejection(self, batch: SourceBatch, failure: Failure) -> Rejection:
-        message, raw = failure.message, failure.raw
-        packed, sha256, size, truncated = pack_raw(raw if raw is not None else batch.values[message] or b"")
-        return Rejection(
-            code=failure.code,
-            message=_clip(failure.sentence) or "",
-            topic=self._topic,
-            partition=int(batch.partition[message]),
-            offset=int(batch.offset[message]),
-            index=failure.index,
-            appended_at_us=int(batch.append_us[message]),
-            source=_clip(failure.source),
-            event_id=_clip(failure.event_id),
-            raw=packed,
-            raw_sha256=sha256,
-            raw_bytes=size,
-            raw_truncated=truncated,
-        )
+        return facts_of(pa.Table.from_arrays(arrays, schema=ENRICHED), coded | {"model": model}), conflicts
 
     def _partition_result(
         self,
         source_range: SourceRange,
         batch: SourceBatch,
-        rows: _Rows,
+        rows: Rows,
         verdicts: Verdicts,
         block: pa.Table,
         prints: Fingerprints,
@@ -265,12 +226,6 @@ class Pipeline:
 
 
 _REFUSED = np.int8(3)
-#: Characters of a sentence or an id on a rejection: what was refused for its length must not make a message too long.
-_MAX_SHOWN = 1_024
-
-
-def _clip(text: str | None) -> str | None:
-    return text if text is None or len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"
 
 
 def _events_in(decoded: Decoded, messages: Index) -> int:
@@ -284,18 +239,6 @@ def _events_in(decoded: Decoded, messages: Index) -> int:
 def _slice_of(partitions: npt.NDArray[np.int32], partition: int) -> slice:
     """Where `partition` stands in an ascending column."""
     return slice(*np.searchsorted(partitions, [partition, partition + 1]).tolist())
-
-
-def _with_positions(decoded: Decoded, batch: SourceBatch) -> _Rows:
-    message = decoded.message
-    return _Rows(
-        decoded.table,
-        batch.partition[message],
-        batch.offset[message],
-        decoded.index,
-        batch.append_us[message],
-        message,
-    )
 
 
 def _total(block: pa.Table, name: str) -> int:

@@ -18,14 +18,14 @@ class Pseudonyms:
         self._hashes: dict[str, str] = {}
 
     def of(self, user_id: pa.Array) -> pa.Array:
-        """The hash of each row's user id; null stays null."""
+        """The hash of each row's user id, by codes; null stays null."""
         if user_id.null_count == len(user_id):
             return pa.nulls(len(user_id), pa.utf8())
         encoded = user_id.dictionary_encode()
         if len(self._hashes) > _CACHE:
             self._hashes.clear()
         hashes = pa.array([self._hash(one) for one in encoded.dictionary.to_pylist()], pa.utf8())
-        return hashes.take(encoded.indices)
+        return pa.DictionaryArray.from_arrays(encoded.indices, hashes)
 
     def _hash(self, user_id: str) -> str:
         known = self._hashes.get(user_id)

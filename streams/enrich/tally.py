@@ -14,7 +14,7 @@ from schemas.tallies import MEASURES, TALLIES, home_partition
 from streams.enrich.budget_rows import BudgetIndex, BudgetRows
 from streams.enrich.cells import Cells, cells_of
 from streams.enrich.columns import Ints
-from streams.enrich.facts import facts_of
+from streams.enrich.facts import Facts
 from streams.enrich.groups import Index, Names
 from streams.enrich.policy.columns import Judged
 from streams.enrich.policy.rows import PolicyRows, policy_rows
@@ -31,37 +31,26 @@ class TallyMaker:
         self._partitions = tally_partitions
         self._homes: dict[str, int] = {}
 
-    def tally(
-        self, enriched: pa.Table, budgets: BudgetIndex, sources: SourceRows, judged: Judged | None = None
-    ) -> Tallies:
+    def tally(self, facts: Facts, budgets: BudgetIndex, sources: SourceRows, judged: Judged | None = None) -> Tallies:
         """All tally rows of a batch; pairs of partitions without rows are left out."""
-        if enriched.num_rows + len(sources) == 0:
+        if facts.table.num_rows + len(sources) == 0:
             return {}
-        facts = facts_of(enriched)
         cells = cells_of(facts)
         rows = budgets.rows(cells, facts)
+        policies = policy_rows(facts, judged)
         teams = cells.names["team_id"]
         homes = np.concatenate(
             [
                 self._homes_of("team", teams.texts, teams.codes),
                 self._homes_of("budget", budgets.ids, rows.budget),
                 self._homes_of("source", sources.names, sources.source),
+                self._homes_of("policy", policies.rules, policies.finding),
             ]
         )
-        partition = np.concatenate([cells.partition, rows.partition, sources.partition])
+        partition = np.concatenate([cells.partition, rows.partition, sources.partition, policies.partition])
         order = np.lexsort((homes, partition))
-        tallies = dict(_split(_record_batch(cells, rows, budgets, sources, order), partition[order], homes[order]))
-        return tallies if judged is None else self._with_policies(tallies, policy_rows(facts, judged))
-
-    def _with_policies(self, tallies: Tallies, policies: PolicyRows) -> Tallies:
-        """Policy rows stand behind the others, at the homes of their rules."""
-        homes = np.array([self._home(f"policy/{rule}") for rule in policies.rules], np.int64)
-        order = np.lexsort((homes, policies.partition))
-        (batch,) = policies.table.take(pa.array(order)).combine_chunks().to_batches()
-        for where, rows in _split(batch, policies.partition[order], homes[order]):
-            known = tallies.get(where)
-            tallies[where] = rows if known is None else pa.concat_batches([known, rows])
-        return tallies
+        batch = _record_batch(cells, rows, budgets, sources, policies, order)
+        return dict(_split(batch, partition[order], homes[order]))
 
     def _homes_of(self, kind: str, names: Sequence[str | None], places: Ints | Index) -> Ints:
         """The home of each row, whose name is `names[place]`; only names that occur are looked up."""
@@ -80,37 +69,50 @@ class TallyMaker:
 
 
 def _record_batch(
-    cells: Cells, rows: BudgetRows, budgets: BudgetIndex, sources: SourceRows, order: Index
+    cells: Cells, rows: BudgetRows, budgets: BudgetIndex, sources: SourceRows, policies: PolicyRows, order: Index
 ) -> pa.RecordBatch:
-    """Cell rows, behind them budget rows, then source rows, as TALLIES columns, in `order`."""
-    first, middle, last = len(cells.minute), len(rows.minute), len(sources)
+    """Cell rows, behind them budget rows, then source rows and policy rows, as TALLIES columns, in `order`."""
+    lengths = len(cells.minute), len(rows.minute), len(sources), len(policies.minute)
 
-    def column(of_cells: Ints | int, of_budgets: Ints | Index | int, of_sources: Ints | int) -> Ints:
-        parts = ((of_cells, first), (of_budgets, middle), (of_sources, last))
-        return np.concatenate([np.full(n, one) if isinstance(one, int) else one for one, n in parts])[order]
+    def column(*parts: Ints | Index | int) -> Ints:
+        """What cells, budgets, sources and policies have there, in turn."""
+        return np.concatenate(
+            [np.full(n, one) if isinstance(one, int) else one for one, n in zip(parts, lengths, strict=True)]
+        )[order]
 
-    no_budget, no_source = len(budgets.ids), len(sources.names)
-    budget = pa.array(column(no_budget, rows.budget, no_budget))
-    columns = {name: Names(names.texts, column(names.codes, 0, 0)).column() for name, names in cells.names.items()}
+    no_budget, no_source, no_finding = len(budgets.ids), len(sources.names), len(policies.rules)
+    budget = pa.array(column(no_budget, rows.budget, no_budget, no_budget))
+    finding = pa.array(column(no_finding, no_finding, no_finding, policies.finding))
+    columns = {
+        name: Names(names.texts, column(names.codes, 0, 0, policies.codes(name))).column()
+        for name, names in cells.names.items()
+    }
     columns |= {
-        "minute": pa.array(column(cells.minute, rows.minute, sources.minute).astype(np.int32)),
+        name: Names(policies.names[name].texts, column(0, 0, 0, policies.codes(name))).column()
+        for name in ("workflow", "sub_key")
+        if name in policies.names
+    }
+    columns |= {
+        "minute": pa.array(column(cells.minute, rows.minute, sources.minute, policies.minute).astype(np.int32)),
         "budget_id": pa.array([*budgets.ids, None], pa.utf8()).take(budget),
         "budget_rule": pa.array([*budgets.rules, None], pa.utf8()).take(budget),
         "period_start": pa.array(
-            column(0, rows.period_start, 0).astype(np.int32), mask=column(1, 0, 1).astype(np.bool_)
+            column(0, rows.period_start, 0, 0).astype(np.int32), mask=column(1, 0, 1, 1).astype(np.bool_)
         ),
-        "sub_key": pa.nulls(len(order), pa.utf8()),
         "source": pa.array([*sources.names, None], pa.utf8()).take(
-            pa.array(column(no_source, no_source, sources.source))
+            pa.array(column(no_source, no_source, sources.source, no_source))
         ),
         "rejection_code": pa.array([None, *sources.codes], pa.utf8()).take(
-            pa.array(column(0, 0, np.arange(1, last + 1)))
+            pa.array(column(0, 0, np.arange(1, len(sources) + 1), 0))
         ),
     }
-    columns |= {name: pa.nulls(len(order), pa.utf8()) for name in ("policy_rule", "policy_verdict", "workflow")}
-    sums = np.concatenate([cells.sums, rows.sums, sources.sums()], axis=1)[:, order]
+    if policies.rules:
+        columns["policy_rule"] = pa.array([*policies.rules, None], pa.utf8()).take(finding)
+        columns["policy_verdict"] = pa.array([*policies.verdicts, None], pa.utf8()).take(finding)
+    sums = np.concatenate([cells.sums, rows.sums, sources.sums(), policies.sums], axis=1).take(order, axis=1)
     columns |= {name: pa.array(values) for name, values in zip(MEASURES, sums, strict=True)}
-    return pa.RecordBatch.from_arrays([columns[name] for name in TALLIES.names], schema=TALLIES)
+    nothing = pa.nulls(len(order), pa.utf8())
+    return pa.RecordBatch.from_arrays([columns.get(name, nothing) for name in TALLIES.names], schema=TALLIES)
 
 
 def _split(rows: pa.RecordBatch, partition: Ints, home: Ints) -> Iterator[tuple[tuple[int, int], pa.RecordBatch]]:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from schemas.control.snapshot import ControlSnapshot
 from streams.enrich.attribute import Attributed, DirectoryIndex
-from streams.enrich.coded import NOBODY, Codes, decode, intern, look_up_all, nobody
+from streams.enrich.coded import NOBODY, Codes, coded, intern, look_up_all, nobody
 
 _Truths = npt.NDArray[np.bool_]
 _T = TypeVar("_T", np.int32, np.bool_)
@@ -26,7 +26,9 @@ _T = TypeVar("_T", np.int32, np.bool_)
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """Columns of one batch. `claimed_*` are null but where a claim lost; `*_conflicts` are how many did."""
+    """Columns of one batch, by codes where they were decided here. `claimed_*` are null but where a claim lost;
+    `*_conflicts` are how many did.
+    """
 
     use_case: pa.Array
     stage: pa.Array
@@ -76,7 +78,7 @@ class UseCaseIndex:
             code, lost = self._effective(claim, attributed)
             if code is not claim:
                 claimed_use_case, use_case_conflicts = _where(lost, use_case), int(lost.sum())
-                use_case = decode(code, names)
+            use_case = coded(code, names)
         if self._stages:
             fixed = self._of(self._stage_of, code)
             if attributed.stage is not None:
@@ -86,10 +88,12 @@ class UseCaseIndex:
                 claim = look_up_all(stage, self._stages, names)
                 lost = (fixed != NOBODY) & (claim != NOBODY) & (claim != fixed)
                 claimed_stage, stage_conflicts = _where(lost, stage), int(lost.sum())
-                stage = decode(np.where(fixed == NOBODY, claim, fixed), names)
+                stage = coded(np.where(fixed == NOBODY, claim, fixed), names)
         if self._data_classes and data_class.null_count:
-            data_class = pc.coalesce(data_class, decode(self._of(self._data_class_of, code), list(self._data_classes)))
-        criticality = decode(self._of(self._criticality_of, code), list(self._criticalities))
+            names = list(self._data_classes)
+            claim = look_up_all(data_class, self._data_classes, names)
+            data_class = coded(np.where(claim == NOBODY, self._of(self._data_class_of, code), claim), names)
+        criticality = coded(self._of(self._criticality_of, code), list(self._criticalities))
         return Purpose(
             use_case,
             stage,

@@ -106,7 +106,9 @@ def test_the_page_can_be_followed(reader: Reader) -> None:
     assert (search.used, search.extra, search.state) == (552_000_000_000, 350_000_000_000, "ok")
     assert laboratory.used == 12_000_000_000
     assert "approved by rule/small-with-ticket" in everything
-    asked = [line for line in everything.splitlines() if line.startswith("needs acknowledgement: Budget search-monthly")]
+    asked = [
+        line for line in everything.splitlines() if line.startswith("needs acknowledgement: Budget search-monthly")
+    ]
     assert len(asked) == 1, "before the manager's word, and not once the limit is raised"
     assert "search-launch: +$300 on search-monthly until" in everything
     assert max(len(line) for line in reader.type("streamgauge budgets").splitlines()) <= 100

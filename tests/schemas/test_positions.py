@@ -58,7 +58,7 @@ def test_headers_round_trip(source_range: SourceRange, mark: Mark, ledger: Ledge
 def test_header_bytes_never_change() -> None:
     """They stand on topics, so that a reader of another version meets these very bytes."""
     assert SourceRange(3, 100, 250).header() == ("sg-range", b"3:100:250:0:1")
-    assert version_header() == ("sg-version", b"2")
+    assert version_header() == ("sg-version", b"3")
     assert Mark("idle", None, 5, 6, 7, 8).header() == (
         "sg-mark",
         b'{"kind":"idle","watermark_us":null,"max_event_us":5,"append_us":6,"control":7,"sent_us":8}',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -213,3 +215,9 @@ def test_a_value_is_told_once(files: Files) -> None:
     files.write("b.yaml", "kind: budget\nid: b\nlimit: 5\nperiod: month\ntime_zone: Europe/Berln\n")
     [problem] = files.problems()
     assert problem.count("Europe/Berln") == 1
+
+
+def test_reading_documents_loads_no_columns() -> None:
+    """Commands that read or publish a document start in a moment; pyarrow alone would take most of it."""
+    code = "import sys, streamgauge.apply; sys.exit(any(name in sys.modules for name in ('pyarrow', 'numpy')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

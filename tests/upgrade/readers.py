@@ -99,7 +99,8 @@ def statuses(messages: list[Message]) -> Any:
     for one in messages:
         is_governance = (one.key or b"").startswith(f"{GOVERNANCE}|".encode())
         model: type[BudgetStatus | GovernanceStatus] = GovernanceStatus if is_governance else BudgetStatus
-        found.append(_known(model.model_validate_json(one.value or b"").model_dump(mode="json")))
+        # What the bytes say: fields that a later version added have their default.
+        found.append(_known(model.model_validate_json(one.value or b"").model_dump(mode="json", exclude_unset=True)))
     return found
 
 

@@ -16,15 +16,14 @@ import pyarrow.compute as pc
 
 from schemas.control.snapshot import ControlSnapshot
 from schemas.enriched import ENRICHED
-from streams.enrich.columns import Ints, ints, whole
-from streams.enrich.groups import keys_of
+from streams.enrich.columns import Ints, ints
+from streams.enrich.facts import Facts
+from streams.enrich.groups import distinct, keys_of
 from streams.enrich.policy.judge import COLUMN_OF, Judge, Judgement
 from streams.enrich.policy.selecting import fits
 
 #: Texts and combinations remembered; beyond that they are forgotten and judged anew.
 _REMEMBERED: Final = 100_000
-#: Up to so many keys per row are looked up in a table of all possible ones; beyond that keys are sorted.
-_DENSE: Final = 4
 #: Stands for any value of a column that is only asked whether it is there.
 _PRESENT: Final = "present"
 
@@ -65,17 +64,14 @@ class _Kinds:
         self._known: dict[str, int] = {}
         self.texts: list[str | None] = [None] if kind_of is not None else [None, _PRESENT]
 
-    def codes(self, column: pa.Array) -> Ints:
-        if column.null_count == len(column):
-            return np.zeros(len(column), np.int64)
+    def codes(self, facts: Facts, column: str) -> Ints:
         if self._kind_of is None:
-            return _is_there(column)
-        encoded = column.dictionary_encode()
+            return _is_there(facts.column(column))
+        names = facts.names(column)
         if len(self._known) > _REMEMBERED:
             self._known.clear()
-        table = np.array([*(self._code(text) for text in encoded.dictionary.to_pylist()), 0], np.int64)
-        found: Ints = table[encoded.indices.fill_null(len(table) - 1).to_numpy(zero_copy_only=False)]
-        return found
+        kinds = np.array([0 if text is None else self._code(text) for text in names.texts], np.int64)
+        return kinds.take(names.codes)
 
     def _code(self, text: str) -> int:
         code = self._known.get(text)
@@ -100,12 +96,12 @@ class PolicyIndex:
         self._combinations: dict[tuple[int, ...], int] = {}
         self._judgements: dict[Judgement, int] = {}
 
-    def judge(self, enriched: pa.Table) -> Judged | None:
-        """A judgement of every row of an ENRICHED table; None where there is nothing to judge by."""
-        if self.is_empty or enriched.num_rows == 0:
+    def judge(self, facts: Facts) -> Judged | None:
+        """A judgement of every row of a batch; None where there is nothing to judge by."""
+        if self.is_empty or facts.table.num_rows == 0:
             return None
-        at_us = ints(enriched, "occurred_at")
-        columns = [kinds.codes(whole(enriched.column(name))) for name, kinds in self._columns.items()]
+        at_us = ints(facts.table, "occurred_at")
+        columns = [kinds.codes(facts, name) for name, kinds in self._columns.items()]
         columns.append(np.searchsorted(self._boundaries, at_us, "right").astype(np.int64))
         places, of = distinct(keys_of(columns, len(at_us)))
         if len(self._combinations) > _REMEMBERED:
@@ -214,17 +210,3 @@ def _is_there(column: pa.Array) -> Ints:
     if pa.types.is_map(column.type):
         return (np.diff(np.asarray(column.offsets)) > 0).astype(np.int64)
     return pc.is_valid(column).to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
-
-
-def distinct(keys: Ints) -> tuple[Ints, Ints]:
-    """A row of each distinct key (none is below 0), and for each row the place of its key among those."""
-    span = int(keys.max()) + 1
-    if span > _DENSE * len(keys):
-        _, places, of = np.unique(keys, return_index=True, return_inverse=True)
-        return places, of
-    row = np.full(span, -1, np.int64)
-    row[keys] = np.arange(len(keys))
-    found = np.flatnonzero(row >= 0)
-    place = np.zeros(span, np.int64)
-    place[found] = np.arange(len(found))
-    return row[found], place[keys]

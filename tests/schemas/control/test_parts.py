@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from schemas.control.budgets import Budget, Levels, Scope
 from schemas.control.parts import Parts
-from schemas.control.records import dump_record, parse_record, record_key
-from schemas.control.snapshot import ControlSnapshot
+from schemas.control.records import dump_record, parse_record
 from schemas.control.use_cases import UseCase
 
 
@@ -27,10 +26,12 @@ OTHER = read(
 
 def test_equal_parts_are_one_object_and_records_stay_equal() -> None:
     records = (MONTH, DAY, OTHER)
-    changes = {record_key(one): (at, one) for at, one in enumerate(records)}
-    held = ControlSnapshot().with_changes({"budget/a": changes["budget/a"]}, 1).with_changes(changes, 3)
-    month, day, other = (held.budgets[name] for name in "abc")
-    assert (month, day, other) == records
+    parts = Parts()
+    month, day, other = shared = tuple(parts.share(one) for one in records)
+    assert isinstance(month, Budget)
+    assert isinstance(day, Budget)
+    assert isinstance(other, Budget)
+    assert shared == records
     assert [dump_record(one) for one in (month, day, other)] == [dump_record(one) for one in records]
     assert [one.rule for one in (month, day, other)] == [one.rule for one in records]
     assert month.scope is day.scope
@@ -55,9 +56,8 @@ def test_a_copy_changes_nobody_else() -> None:
 def test_other_kinds_are_left_alone_and_old_parts_are_let_go_of() -> None:
     other = UseCase(id="support", owner="ada")
     assert Parts().share(other) is other
-    snapshot = ControlSnapshot()
+    parts = Parts()
     for number in range(1_200):
-        budget = Budget(id="b", scope=Scope(team=f"t{number}"), limit=Decimal(number + 1), period="day")
-        snapshot = snapshot.with_changes({"budget/b": (number, budget)}, number + 1)
-    assert len(snapshot.parts) < 1_100, "1,200 limits and scopes were seen, and one of each is in force"
-    assert snapshot.budgets["b"] == budget
+        parts.share(Budget(id="b", scope=Scope(team=f"t{number}"), limit=Decimal(number + 1), period="day"))
+        parts.trim(1)
+    assert 0 < len(parts) < 1_100, "1,200 limits and scopes were seen, and one of each is in force"

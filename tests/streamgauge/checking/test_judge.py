@@ -134,6 +134,18 @@ def test_a_status_that_cannot_be_read_is_no_empty_period() -> None:
     assert (reason.state, "cannot be read" in reason.text) == ("unknown", True)
 
 
+def test_a_status_that_moved_to_another_topic_is_not_retired_by_the_one_it_left() -> None:
+    """Both are read in any order when a budget becomes one person's."""
+    budget = monthly("b", Scope(team="search"))
+    key, value = record_of(status_of(budget, 130))
+    known = known_of([SEARCH, budget])
+    known.statuses.take(key, value, "persons")
+    known.statuses.take(key, None, "shared")
+    assert (ask(known, CALL).decision, len(known.statuses)) == ("stop", 1)
+    known.statuses.take(key, None, "persons")
+    assert (ask(known, CALL).decision, len(known.statuses)) == ("warn", 0)
+
+
 def test_a_span_counts_inside_of_it_alone() -> None:
     days = {"starts_at": datetime(2026, 11, 1, tzinfo=UTC), "ends_at": datetime(2026, 11, 23, tzinfo=UTC)}
     budget = Budget(id="b", limit=Decimal(100), period="span", mode="enforce", **days)  # type: ignore[arg-type]

@@ -20,6 +20,7 @@ from schemas.control.budgets import Budget, Period, Scope
 from schemas.control.periods import period_of
 from schemas.tallies import MEASURES
 from streams.enrich.budget_rows import BudgetIndex
+from streams.enrich.facts import facts_of
 from streams.enrich.source_rows import source_rows
 from streams.enrich.tally import TallyMaker
 from tests.support.blocks import enriched_table
@@ -172,7 +173,7 @@ def tallied(budgets: list[Budget], events: list[dict[str, Any]]) -> dict[tuple[A
     )
     found: dict[tuple[Any, ...], dict[str, int]] = {}
     table = enriched_table(len(ordered), **columns)
-    for (partition, _), rows in TallyMaker(4).tally(table, BudgetIndex(budgets), nobody).items():
+    for (partition, _), rows in TallyMaker(4).tally(facts_of(table), BudgetIndex(budgets), nobody).items():
         for row in rows.to_pylist():
             if row["budget_id"] is not None:
                 key = (partition, row["budget_id"], row["minute"], row["period_start"])

@@ -25,6 +25,29 @@ def test_names_come_back_and_their_codes_ascend_with_null_first(some: list[str |
     assert by_code == sorted(some + more, key=lambda text: (text is not None, text or ""))
 
 
+@given(st.lists(st.none() | st.integers(0, 4), max_size=20), st.permutations(["b", "a", "b", "é", "never"]))
+def test_a_column_that_is_encoded_already_has_the_same_names(places: list[int | None], dictionary: list[str]) -> None:
+    """Its dictionary may have texts that no row has, and one text twice."""
+    encoded = pa.DictionaryArray.from_arrays(pa.array(places, pa.int32()), pa.array(dictionary))
+    plain = pa.array([None if place is None else dictionary[place] for place in places], pa.utf8())
+    names, expected = Names.of(encoded), Names.of(plain)
+    assert (names.texts, names.codes.tolist()) == (expected.texts, expected.codes.tolist())
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(-(2**57), 2**57)), min_size=3, max_size=30))
+def test_few_possible_keys_sum_exactly_too(rows: list[tuple[int, int]]) -> None:
+    """Beyond what floating point holds, which a table of all keys is counted in."""
+    keys = np.array([key for key, _ in rows], np.int64)
+    values = [value for _, value in rows]
+    found, sums = sum_groups(keys, np.array([values, [0] * len(rows), [1] * len(rows)], np.int64))
+    expected = {key: [0, 0, 0] for key in sorted(keys.tolist())}
+    for key, value in rows:
+        expected[key][0] += value
+        expected[key][2] += 1
+    assert keys[found].tolist() == list(expected)
+    assert sums.T.tolist() == list(expected.values())
+
+
 @given(ROWS)
 def test_groups_ascend_and_sum_exactly(rows: list[tuple[int, int, int, int]]) -> None:
     columns = np.array([row[:3] for row in rows], np.int64).T

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from schemas.rejections import Rejection, RejectionCode
 from schemas.tallies import MEASURES, TALLIES, UNREADABLE_SOURCE, home_partition
 from streams.enrich.budget_rows import BudgetIndex
+from streams.enrich.facts import facts_of
 from streams.enrich.source_rows import SourceRows, source_rows
 from streams.enrich.tally import TallyMaker
 from tests.support.blocks import enriched_table
@@ -79,7 +80,7 @@ def test_counts_and_homes_are_those_of_a_plain_count(rows: list[Any], refused: l
         wanted[partition, source or UNREADABLE_SOURCE, (NOON_US + at) // MINUTE_US, code] += 1
     found: Counter[tuple[Any, ...]] = Counter()
     for (partition, home), tally in (
-        TallyMaker(HOMES).tally(enriched_table(0), BudgetIndex(()), rows_of(rows, refused)).items()
+        TallyMaker(HOMES).tally(facts_of(enriched_table(0)), BudgetIndex(()), rows_of(rows, refused)).items()
     ):
         assert tally.schema.equals(TALLIES)
         for row in tally.to_pylist():
@@ -95,7 +96,7 @@ def test_counts_and_homes_are_those_of_a_plain_count(rows: list[Any], refused: l
 def test_cells_budgets_and_sources_share_a_message_and_keep_apart() -> None:
     table = enriched_table(3, team_id=["a", "b", "b"], input_tokens=[1, 2, 4])
     sources = rows_of([(0, "gateway", 0, True)] * 3, [(0, None, 0, "empty")])
-    [tally] = TallyMaker(1).tally(table, BudgetIndex(()), sources).values()
+    [tally] = TallyMaker(1).tally(facts_of(table), BudgetIndex(()), sources).values()
     rows = [(row["team_id"], row["source"], row["rejection_code"], row["calls"]) for row in tally.to_pylist()]
     assert sorted(rows, key=str) == sorted(
         [

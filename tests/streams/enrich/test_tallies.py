@@ -130,7 +130,7 @@ def brute_force(table: pa.Table) -> dict[tuple[Any, ...], dict[str, int]]:
 def test_sums_and_homes_are_those_of_a_brute_force_fold(rows: list[dict[str, Any]]) -> None:
     table = table_of(rows)
     found: dict[tuple[Any, ...], dict[str, int]] = {}
-    tallies = TallyMaker(TALLY_PARTITIONS).tally(table, BudgetIndex(BUDGETS), NOBODY)
+    tallies = TallyMaker(TALLY_PARTITIONS).tally(facts_of(table), BudgetIndex(BUDGETS), NOBODY)
     for (partition, home), tally in tallies.items():
         assert tally.schema.equals(TALLIES)
         for row in tally.to_pylist():
@@ -179,6 +179,6 @@ def test_a_budget_without_selectors_counts_every_team_of_the_platform() -> None:
 
 
 def test_no_rows_no_tallies() -> None:
-    assert TallyMaker(4).tally(enriched_table(0), BudgetIndex(BUDGETS), NOBODY) == {}
+    assert TallyMaker(4).tally(facts_of(enriched_table(0)), BudgetIndex(BUDGETS), NOBODY) == {}
     rows = budget_rows(BudgetIndex(()), enriched_table(2, occurred_at=[NOON_US, NOON_US]))
     assert rows.sums.shape == (len(MEASURES), 0)

@@ -20,6 +20,7 @@ from schemas.control.use_cases import UseCase
 from schemas.enriched import ENRICHED
 from schemas.tallies import home_partition
 from streams.enrich.budget_rows import BudgetIndex
+from streams.enrich.facts import facts_of
 from streams.enrich.policy.columns import PolicyIndex
 from streams.enrich.policy.judge import Judge
 from streams.enrich.tally import TallyMaker
@@ -52,7 +53,7 @@ def test_columns_judge_as_a_person_would_event_by_event(seed: int) -> None:
     index = PolicyIndex(snapshot_of(*records))
     for _ in range(2):
         events = [event(chance) for _ in range(60)]
-        judged = index.judge(table_of(events))
+        judged = index.judge(facts_of(table_of(events)))
         expected = [find(one, plain) for one in events]
         if judged is None:
             assert plain.policies + plain.use_cases + [one for one in plain.models if "approved_for" in one] == []
@@ -68,11 +69,11 @@ def test_policy_rows_of_tallies_count_what_the_rows_say(seed: int) -> None:
     chance = Random(seed)
     plain, records = documents(chance)
     events = [event(chance) for _ in range(80)]
-    judged = PolicyIndex(snapshot_of(*records)).judge(table_of(events))
+    judged = PolicyIndex(snapshot_of(*records)).judge(facts_of(table_of(events)))
     if judged is None:
         return
     enriched = judged.on(table_of(events))
-    tallies = TallyMaker(TALLY_PARTITIONS).tally(enriched, BudgetIndex(()), NOBODY, judged)
+    tallies = TallyMaker(TALLY_PARTITIONS).tally(facts_of(enriched), BudgetIndex(()), NOBODY, judged)
     found: Counter[tuple[Any, ...]] = Counter()
     for (partition, home), batch in tallies.items():
         for row in batch.to_pylist():
@@ -129,16 +130,16 @@ def is_high_risk_approved(one: dict[str, Any], plain: Documents) -> bool:
 
 
 def test_nothing_to_judge_by_costs_nothing() -> None:
-    assert PolicyIndex(snapshot_of()).judge(table_of([event(Random(1))])) is None
+    assert PolicyIndex(snapshot_of()).judge(facts_of(table_of([event(Random(1))]))) is None
     known = PolicyIndex(snapshot_of(UseCase(id="u", owner="Ada")))
-    assert known.judge(enriched_table(0)) is None
+    assert known.judge(facts_of(enriched_table(0))) is None
 
 
 def test_many_different_texts_are_few_combinations() -> None:
     policy = Policy(id="p", forbid=Choice(models=("o3*",)), owner="Grace", reason="dear")
     index = PolicyIndex(snapshot_of(policy, UseCase(id="u", owner="Ada")))
     models = [f"o3-{number}" if number % 2 else f"gpt-{number}" for number in range(500)]
-    judged = index.judge(enriched_table(500, model=models, use_case=[f"u{number}" for number in range(500)]))
+    judged = index.judge(facts_of(enriched_table(500, model=models, use_case=[f"u{number}" for number in range(500)])))
     assert judged is not None
     assert len(judged.judgements) == 2
     assert judged.on(enriched_table(500, model=models))["policy_verdict"].to_pylist() == ["unclear", "forbidden"] * 250
@@ -154,10 +155,10 @@ def test_one_call_is_judged_in_plain_python_too(model: str, verdict: str) -> Non
 def test_costs_beyond_what_floating_point_holds_are_summed_to_the_nano_dollar() -> None:
     costs = [2**58 + 1, 2**58 + 3, 5, 2**33 + 7]
     policy = Policy(id="p", forbid=Choice(models=("o3*",)), owner="Grace", reason="dear")
-    judged = PolicyIndex(snapshot_of(policy)).judge(enriched_table(4, cost_nanousd=costs))
+    judged = PolicyIndex(snapshot_of(policy)).judge(facts_of(enriched_table(4, cost_nanousd=costs)))
     assert judged is not None
     table = enriched_table(4, cost_nanousd=costs)
-    tallies = TallyMaker(1).tally(judged.on(table), BudgetIndex(()), NOBODY, judged)
+    tallies = TallyMaker(1).tally(facts_of(table), BudgetIndex(()), NOBODY, judged)
     rows = [row for row in tallies[0, 0].to_pylist() if row["policy_rule"] is not None]
     assert {(row["policy_verdict"], row["calls"], row["cost_nanousd"]) for row in rows} == {
         (verdict, 4, sum(costs)) for verdict in ("all", "governed", "allowed")
