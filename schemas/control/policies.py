@@ -62,7 +62,8 @@ class Policy(Record):
     discourage: Choice | None = None
     forbid: Choice | None = None
     needs_approval: bool = Field(
-        default=False, description="The call's `approval` must name an exception that is approved and in force."
+        default=False,
+        description="The call's `approval` must name a permission that is approved, in force, and about such calls.",
     )
     unattended: tuple[Id, ...] | None = Field(
         default=None,

@@ -68,7 +68,7 @@ def as_data(plan: Plan, effects: Sequence[Effect], notes: Sequence[str] = (), *,
 def _fields(change: Change) -> Iterator[str]:
     found = differences(change)
     lines = [str(one) for one in found]
-    if not any(one.field.startswith("terms.1.") for one in found):
+    if all(len(getattr(record, "terms", ())) <= 1 for record in (change.before, change.record)):
         # Of what has no history its only term is the record itself.
         lines = [line.removeprefix("terms.0.") for line in lines]
     if change.action == "create":

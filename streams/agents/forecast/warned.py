@@ -38,7 +38,8 @@ class ForecastWarning:
     p90: int
     chance: float
     exhausted_us: int | None
-    method: Literal["hour_of_week", "insufficient_history"]
+    #: As in `schemas.status.Forecast`.
+    method: str
     historical: bool
     budget: Budget
     calm_since: int | None = None

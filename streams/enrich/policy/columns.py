@@ -140,7 +140,7 @@ def _looked_at(judge: Judge) -> dict[str, Callable[[str], Hashable] | None]:
         for choice in (policy.allow, policy.discourage, policy.forbid)
         if choice is not None
     ]
-    grants = judge.grants.permissions
+    grants = judge.grants.by_id.values()
     models = {*(one for choice in choices for one in choice.models), *(one for grant in grants for one in grant.models)}
     providers = {name for choice in choices for name in choice.providers}
     providers.update(name for grant in grants for name in grant.providers)
@@ -164,8 +164,7 @@ def _named(judge: Judge) -> dict[str, set[str]]:
                 named.setdefault(column, set()).update(["unattributed"] if field == "team_id" else [])
         if policy.unattended is not None:
             named.setdefault("workflow", set()).update(policy.unattended)
-    for grant in judge.grants.permissions:
-        assert grant.selection is not None
+    for grant in judge.grants.by_id.values():
         for column, accepted in grant.selection.wanted:
             named.setdefault(column, set()).update(accepted)
     if judge.data_classes:

@@ -16,12 +16,12 @@ from streams.enrich.policy.selecting import Selection, Values, chooses
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One approved exception: in force in [from_us, to_us) of event time. `selection` is None for an extra amount."""
+    """One approved permission, for the calls of `selection`: in force in [from_us, to_us) of event time."""
 
     id: str
     from_us: int
     to_us: int
-    selection: Selection | None
+    selection: Selection
     models: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
 
@@ -30,23 +30,19 @@ class Grant:
 
 
 class Grants:
-    """All approved exceptions by id."""
+    """All approved permissions by id. More money for a budget permits nothing."""
 
     def __init__(self, snapshot: ControlSnapshot) -> None:
-        self.by_id = {grant.id: grant for grant in _approved(snapshot)}
-        self.permissions = sorted(
-            (grant for grant in self.by_id.values() if grant.selection is not None), key=lambda grant: grant.id
-        )
+        self.by_id = {grant.id: grant for grant in sorted(_approved(snapshot), key=lambda grant: grant.id)}
 
     def approves(self, values: Values, at_us: int) -> bool:
-        """Whether the call's `approval` names an exception in force; a permission must be about such calls."""
+        """Whether the call's `approval` names a permission in force that is about such calls."""
         grant = self.by_id.get(values.get("approval") or "")
-        return grant is not None and grant.holds(at_us) and (grant.selection is None or grant.selection.selects(values))
+        return grant is not None and grant.holds(at_us) and grant.selection.selects(values)
 
     def permits(self, values: Values, at_us: int) -> str | None:
         """The least id of the permissions in force for the call's model or provider."""
-        for grant in self.permissions:
-            assert grant.selection is not None
+        for grant in self.by_id.values():
             if (
                 grant.holds(at_us)
                 and grant.selection.selects(values)
@@ -66,8 +62,6 @@ def _approved(snapshot: ControlSnapshot) -> Iterator[Grant]:
             continue
         span = moment_us(exception.valid_from), moment_us(exception.valid_to)
         permits = exception.permits
-        if permits is None:
-            yield Grant(exception.id, *span, None)
-        else:
+        if permits is not None:
             selection = Selection.of(permits.scope.selectors())
             yield Grant(exception.id, *span, selection, permits.models, permits.providers)

@@ -58,6 +58,8 @@ def test_a_lesson_is_a_sentence() -> None:
     family = [outcome(), outcome(), outcome(used=90), outcome(used=80)]
     assert [one.sentence for one in learn(family, short_amount)] == [
         "search-month: 2 of 4 exceptions were used, $80.00 each as a rule: the limit is too low by about that much",
-        "search-month: 2 of 4 exceptions were granted and never used, $200 in all: ask what they were for before the "
-        "next",
+        (
+            "search-month: 2 of 4 exceptions were granted and never used, $200 in all: ask what they were for before "
+            "the next"
+        ),
     ]

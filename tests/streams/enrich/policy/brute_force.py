@@ -144,8 +144,9 @@ def _is_approved(event: dict[str, Any], documents: Documents) -> bool:
     exception = _named(documents.exceptions, event["approval"])
     return (
         exception is not None
+        and "permits" in exception
         and _is_in_force(event, exception, documents)
-        and ("permits" not in exception or _is_in_scope(event, exception))
+        and _is_in_scope(event, exception)
     )
 
 
