@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from runtime.connection import KafkaConnection
 from runtime.standstill import NOTHING_COMMITTED, Look, Place
-from runtime.watermarks import committed_offsets
+from runtime.watermarks import committed_offsets, is_transient
 
 #: How long a fetch is waited for that shows whether a record stands at an offset.
 _FETCH_S: Final = 5.0
@@ -89,6 +89,6 @@ class GroupOffsets:
             try:
                 ends[Place(place.topic, place.partition)] = future.result().offset
             except KafkaException as error:
-                if not error.args[0].retriable():
+                if not is_transient(error.args[0]):
                     raise
         return ends

@@ -11,6 +11,7 @@ import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from runtime.connection import KafkaConnection
+from runtime.watermarks import is_transient
 from sinks.errors import SinkError
 from sinks.events.ledger import ChainEnd
 
@@ -92,7 +93,7 @@ def log_end(connection: KafkaConnection, place: TopicPartition, bounds: tuple[in
                 offset = message.offset()
                 assert offset is not None
                 return offset
-            if not error.retriable():
+            if not is_transient(error):
                 raise KafkaException(error)
     finally:
         consumer.close()

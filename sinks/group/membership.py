@@ -19,6 +19,7 @@ from runtime.clock import Clock
 from runtime.connection import KafkaConnection
 from runtime.health import Health
 from runtime.recovery import offsets_lost, places_to_start
+from runtime.watermarks import is_transient
 from sinks.config import SinkConfig
 from sinks.errors import ContentRefused, SinkError, code_of, sentence_of, verdict
 from sinks.group.errand import begin
@@ -173,7 +174,7 @@ class Membership:
                 result = question()
             except KafkaException as error:
                 refusal = error.args[0]
-                if not refusal.retriable() and refusal.code() not in PASSING:
+                if not is_transient(refusal) and refusal.code() not in PASSING:
                     raise
                 self._health.failing(f"Kafka does not answer {what}: {refusal.str()}")
                 _log.warning("sink.kafka_waiting", what=what, retry_in_s=round(wait_s, 1), error=refusal.str())
@@ -251,7 +252,7 @@ class Membership:
                 usable.append(message)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 raise self._lost(message, error)
-            elif error.retriable() or error.code() in PASSING:
+            elif is_transient(error) or error.code() in PASSING:
                 _log.warning("sink.kafka_waiting", error=error.str())
             else:
                 raise KafkaException(error)

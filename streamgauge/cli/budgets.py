@@ -66,7 +66,7 @@ def command(
     from streamgauge.exceptions.standing import now_utc
 
     now = now_utc()
-    desk = open_desk(settings_of(context))
+    desk = open_desk(settings_of(context), to_look=True)
     statuses, closed = read_statuses(desk)
     if not all_periods:
         statuses = list(running(statuses, now).values())

@@ -99,7 +99,7 @@ def main(argument: str) -> None:
     signal.signal(signal.SIGTERM, lambda *_: halt.set())
     victim = Victim(
         # Full flushes where there is enough for them, and so the same ones each time; the rest goes with the age.
-        replace(CONFIG, flush_rows=FLUSH_ROWS, flush_s=10.0),
+        replace(CONFIG, flush_rows=FLUSH_ROWS, flush_s=3.0),
         connection,
         Topics(asked["prefix"], asked["partitions"], 1),
         lambda: Database.open(target),

@@ -181,7 +181,9 @@ def test_every_role_works_with_its_own_rights_alone(
         question = as_role("ops") | {"STREAMGAUGE_CLICKHOUSE__PORT": str(clickhouse.port)}
         while True:
             asked = run(question, tmp_path, "query", "SELECT count() AS n FROM usage_events", "--json")
-            told = json.loads(run(as_role("gateway"), tmp_path, "budgets", "--json").stdout)
+            shown = run(as_role("gateway"), tmp_path, "budgets", "--json")
+            assert shown.returncode == 0, shown.stderr
+            told = json.loads(shown.stdout)
             if asked.returncode == 0 and json.loads(asked.stdout)[0]["n"] == 60 and any(one["calls"] for one in told):
                 break
             logs = {role: (tmp_path / f"{role}.log").read_text(encoding="utf-8")[-4_000:] for role in roles}
