@@ -191,4 +191,4 @@ def _print(told: Answer) -> None:
         typer.echo("No budget counts such a call, and no policy speaks of it.")
     if told.freshness.watermark is not None:
         counted = moment(datetime.fromisoformat(told.freshness.watermark))
-        typer.echo(f"Counted up to {counted} UTC of event time. Not a lock: calls under way are counted later.")
+        typer.echo(f"Counted up to {counted} UTC of event time; not a lock: calls under way are counted later.")

@@ -96,10 +96,12 @@ def main(argument: str) -> None:
     target = ClickHouseTarget(**asked["target"], username="writer", password=asked["password"])
     connection = KafkaConnection(asked["bootstrap"], session_timeout_ms=SESSION_MS)
     halt = threading.Event()
+    dies = asked["how"] == "SIGKILL" and asked["point"] != "never"
     signal.signal(signal.SIGTERM, lambda *_: halt.set())
     victim = Victim(
-        # Full flushes where there is enough for them, and so the same ones each time; the rest goes with the age.
-        replace(CONFIG, flush_rows=FLUSH_ROWS, flush_s=3.0),
+        # Full flushes where there is enough for them, and so the same ones each time; the rest goes with the age. Who is
+        # to die in a flush with a bad row takes no half flush on the way there, however slow the machine is.
+        replace(CONFIG, flush_rows=FLUSH_ROWS, flush_s=30.0 if dies else 1.0),
         connection,
         Topics(asked["prefix"], asked["partitions"], 1),
         lambda: Database.open(target),
