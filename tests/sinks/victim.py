@@ -99,8 +99,8 @@ def main(argument: str) -> None:
     dies = asked["how"] == "SIGKILL" and asked["point"] != "never"
     signal.signal(signal.SIGTERM, lambda *_: halt.set())
     victim = Victim(
-        # Full flushes where there is enough for them, and so the same ones each time; the rest goes with the age. Whoever
-        # is to die in a flush with a bad row takes no half flush on the way there, however slow the machine is.
+        # Full flushes where there is enough for them, and so the same ones each time; the rest goes with the age.
+        # Whoever is to die in a flush with a bad row takes no half one on the way there, however slow the machine is.
         replace(CONFIG, flush_rows=FLUSH_ROWS, flush_s=30.0 if dies else 1.0),
         connection,
         Topics(asked["prefix"], asked["partitions"], 1),
