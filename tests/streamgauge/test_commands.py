@@ -7,8 +7,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,18 +14,16 @@ from typing import Any
 import pytest
 import typer
 from clickhouse_connect.driver.exceptions import DatabaseError
-from confluent_kafka import Producer
 from typer.testing import CliRunner
 
 from runtime.admin import create_topics
 from runtime.connection import KafkaConnection
-from schemas.alerts import Alert, AlertScope, AlertWindow
-from schemas.status import AsOf, BudgetStatus, StatusPeriod, status_key
 from schemas.topics import SPECS, Topics
 from streamgauge.cli import app
 from streamgauge.cli.face import explain
 from streamgauge.cli.output import fits, print_records
 from streamgauge.embedded.broker import pick_port
+from tests.streamgauge.brokers import topics_bootstrap
 
 DOCS = Path(__file__).parents[2] / "docs" / "commands.md"
 
@@ -40,30 +36,6 @@ def commands() -> dict[str, Any]:
         for sub, inner in getattr(command, "commands", {"": command}).items():
             found[f"{name} {sub}".strip()] = inner
     return found
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CliRunner:
-    """A runner in an empty folder, without settings of whoever runs the tests, as wide as a terminal of 100 columns."""
-    for name in list(os.environ):
-        if name.startswith("STREAMGAUGE_"):
-            monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    return CliRunner()
-
-
-@pytest.fixture
-def topics(run: CliRunner, bootstrap: str, topic_prefix: str, monkeypatch: pytest.MonkeyPatch) -> Topics:
-    """Settings of a broker, and topics on it that are not there yet."""
-    del run
-    monkeypatch.setenv("STREAMGAUGE_KAFKA__BOOTSTRAP", bootstrap)
-    monkeypatch.setenv("STREAMGAUGE_TOPICS__PREFIX", f"{topic_prefix}.")
-    monkeypatch.setenv("STREAMGAUGE_TOPICS__EVENT_PARTITIONS", "2")
-    monkeypatch.setenv("STREAMGAUGE_TOPICS__TALLY_PARTITIONS", "2")
-    monkeypatch.setenv("STREAMGAUGE_TOPICS__REPLICATION", "1")
-    monkeypatch.setenv("STREAMGAUGE_ENRICH__USER_KEY", "a-key-of-16-chars-or-more")
-    return Topics(f"{topic_prefix}.", 2, 2)
 
 
 @pytest.mark.parametrize("name", commands())
@@ -190,110 +162,6 @@ def test_apply_says_what_changed_and_refuses_with_lines(run: CliRunner, topics: 
     assert f"{file}:3: limit: " in refused.stderr
 
 
-def topics_bootstrap() -> str:
-    return os.environ["STREAMGAUGE_KAFKA__BOOTSTRAP"]
-
-
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-def alert(number: int, **more: object) -> Alert:
-    fields: dict[str, object] = {
-        "alert_id": f"budget-{number}",
-        "revision": 0,
-        "kind": "budget",
-        "state": "firing",
-        "severity": "critical",
-        "historical": False,
-        "scope": AlertScope(team="search"),
-        "window": AlertWindow(start=NOON, end=NOON),
-        "unit": "nanousd",
-        "observed": 1,
-        "summary": f"alert number {number}",
-        "suggested_action": "look",
-        "occurred_at": NOON,
-        "evaluated_at": NOON,
-    }
-    return Alert.model_validate(fields | more)
-
-
-def status(budget: str, used: int, day: int, **more: object) -> BudgetStatus:
-    start, end = datetime(2026, 11, day, tzinfo=UTC), datetime(2026, 11, day + 1, tzinfo=UTC)
-    fields: dict[str, object] = {
-        "budget_id": budget,
-        "rule": "r",
-        "scope": AlertScope(team="search"),
-        "period": StatusPeriod(kind="day", start=start, end=end, time_zone="Europe/Berlin"),
-        "unit": "nanousd",
-        "used": used * 1_000_000_000,
-        "provisional": 0,
-        "limit": 100_000_000_000,
-        "used_share": used / 100,
-        "calls": 1,
-        "state": "ok",
-        "mode": "warn",
-        "would_stop": False,
-        "levels": {},
-        "as_of": AsOf(watermark=None, offsets={}),
-        "evaluated_at": NOON,
-    }
-    return BudgetStatus.model_validate(fields | more)
-
-
-def produce(topic: str, records: Sequence[tuple[str, bytes | None]]) -> None:
-    producer = Producer({"bootstrap.servers": topics_bootstrap()})
-    for key, value in records:
-        producer.produce(topic, value, key, 0)
-    assert producer.flush(20) == 0
-
-
-def test_alerts_are_shown_by_their_newest_state(run: CliRunner, topics: Topics) -> None:
-    create_topics(KafkaConnection(topics_bootstrap()), topics, 1)
-    assert run.invoke(app, ["alerts"]).stdout == "No alerts.\n"
-    alerts = [
-        alert(1),
-        alert(2, scope=AlertScope(team="support")),
-        alert(1, state="resolved", revision=1, summary="it is over"),
-        alert(3, historical=True),
-    ]
-    produce(topics.alerts, [(one.alert_id, one.model_dump_json().encode()) for one in alerts] + [("x", b"{}")])
-    shown = run.invoke(app, ["alerts"])
-    assert "it is over" in shown.stdout
-    assert "alert number 1" not in shown.stdout
-    assert "alert number 3" not in shown.stdout, "history is shown only where it is asked for"
-    assert "1 more about replayed old time: --history shows them." in shown.stdout
-    assert "cannot be read" in shown.stderr
-    assert "alert number 3" in run.invoke(app, ["alerts", "--history"]).stdout
-    assert "alert number 2" not in run.invoke(app, ["alerts", "--team", "search"]).stdout
-    lines = [json.loads(line) for line in run.invoke(app, ["alerts", "--json"]).stdout.splitlines()]
-    assert [line["alert_id"] for line in lines] == [one.alert_id for one in alerts]
-
-
-def test_budgets_are_shown_fullest_first_and_fit_a_terminal(run: CliRunner, topics: Topics) -> None:
-    create_topics(KafkaConnection(topics_bootstrap()), topics, 1)
-    assert "No budget has a status yet" in run.invoke(app, ["budgets"]).stdout
-    statuses = [
-        status("calm", 10, 19),
-        status("full", 99, 18),
-        status("full", 130, 19, state="hard"),
-        status("waits", 0, 19, state="unknown", state_reason="its base is not there yet"),
-        status("gone", 50, 19),
-    ]
-    records: list[tuple[str, bytes | None]] = [
-        (status_key(one.budget_id, one.period.start), one.model_dump_json().encode()) for one in statuses
-    ]
-    produce(topics.status, [*records, (records[-1][0], None)])
-    told = json.loads(run.invoke(app, ["budgets", "--json"]).stdout)
-    assert [(one["budget_id"], one["used_share"]) for one in told] == [("full", 1.3), ("calm", 0.1), ("waits", 0.0)]
-    assert len(json.loads(run.invoke(app, ["budgets", "--all", "--json"]).stdout)) == 4
-    text = run.invoke(app, ["budgets"]).stdout
-    assert "130%" in text
-    assert "$130 " in text
-    assert "$10.00" in text
-    assert "  unknown, because its base is not there yet" in text
-    assert max(len(line) for line in text.splitlines()) <= 100
-
-
 def test_replay_sends_and_counts(run: CliRunner, topics: Topics, tmp_path: Path) -> None:
     create_topics(KafkaConnection(topics_bootstrap()), topics, 1)
     trace = tmp_path / "trace.csv"
@@ -327,39 +195,6 @@ def test_schemas_are_registered(run: CliRunner, monkeypatch: pytest.MonkeyPatch)
         registered = json.loads(run.invoke(app, ["schemas", "register", "--json"]).stdout)
         assert [one["state"] for one in registered] == ["current", "current"]
         assert "FULL_TRANSITIVE" in run.invoke(app, ["schemas", "list"]).stdout
-
-
-def test_doctor_with_nothing_running_says_what_to_do(run: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STREAMGAUGE_KAFKA__BOOTSTRAP", f"127.0.0.1:{pick_port()}")
-    monkeypatch.setenv("STREAMGAUGE_CLICKHOUSE__PORT", str(pick_port()))
-    result = run.invoke(app, ["doctor"])
-    assert result.exit_code == 1
-    assert result.stdout.count("→ start it with `streamgauge up`") == 2
-    found = json.loads(run.invoke(app, ["doctor", "--json"]).stdout)
-    assert {one["check"]: one["state"] for one in found} == {
-        "Kafka": "failed",
-        "topics": "skipped",
-        "schema registry": "skipped",
-        "ClickHouse": "failed",
-        "migrations": "skipped",
-        "user key": "warning",
-    }
-
-
-def test_doctor_sees_missing_topics_and_other_counts(
-    run: CliRunner, topics: Topics, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("STREAMGAUGE_CLICKHOUSE__PORT", str(pick_port()))
-
-    def topics_finding() -> dict[str, str]:
-        found: list[dict[str, str]] = json.loads(run.invoke(app, ["doctor", "--json"]).stdout)
-        return next(one for one in found if one["check"] == "topics")
-
-    assert topics_finding()["advice"] == "create them with `streamgauge topics`"
-    create_topics(KafkaConnection(topics_bootstrap()), topics, 1)
-    assert topics_finding()["state"] == "ok"
-    monkeypatch.setenv("STREAMGAUGE_TOPICS__EVENT_PARTITIONS", "7")
-    assert topics_finding()["state"] == "failed"
 
 
 def test_apply_says_when_a_new_budget_counts(run: CliRunner, topics: Topics, tmp_path: Path) -> None:
