@@ -25,6 +25,26 @@ AlertKind = Literal[
 ]
 AlertState = Literal["firing", "updated", "resolved"]
 Severity = Literal["info", "warning", "critical"]
+#: What usually lies behind a rise. `volume`: more calls of the usual shape from many; `unknown`: none of these.
+Incident = Literal[
+    "runaway_loop",
+    "retry_storm",
+    "prompt_bloat",
+    "context_resent",
+    "output_growth",
+    "model_switch",
+    "cache_collapse",
+    "price_change",
+    "shared_credential",
+    "load_test",
+    "planned_activity",
+    "volume",
+    "unknown",
+]
+#: `low`: learnt for less than a week or from little traffic; `medium`: less than three weeks.
+Confidence = Literal["low", "medium", "high"]
+#: What people said of an alert.
+Said = Literal["acknowledged", "expected", "noise"]
 AlertUnit = Literal["nanousd", "tokens", "input_tokens", "output_tokens", "calls"]
 
 
@@ -58,9 +78,12 @@ class AlertWindow(_Contract):
 
 
 class Cause(_Contract):
-    """One part of the change. Shares of all causes and `unexplained_share` add up to one."""
+    """One part of the change. In `explanation`, shares of all causes and `unexplained_share` add up to one."""
 
     factor: str = Field(description="calls, tokens_per_call, price_per_token, cache_share, or a dimension value.")
+    dimension: str | None = Field(
+        default=None, description="What `factor` is a value of: use_case, workflow, model, …; null: it is a measure."
+    )
     label: str = Field(description="The same in words, with before and after.")
     delta: int = Field(description="Its part of the change, in the alert's unit.")
     share: float = Field(description="Its part of the change as a fraction; negative when it worked against it.")
@@ -117,6 +140,23 @@ class Alert(_Contract):
     summary: str = Field(description="One sentence for people.")
     explanation: tuple[Cause, ...] = ()
     unexplained_share: float | None = None
+    carried_by: tuple[Cause, ...] = Field(
+        default=(),
+        description="Values of dimensions that carry the change, strongest first. Each dimension splits all of it: "
+        "shares add up within one dimension only.",
+    )
+    uncarried_share: float | None = Field(
+        default=None, description="Part of the change that the named values of the first dimension do not carry."
+    )
+    behind: str | None = Field(
+        default=None, description="How many people stand behind, such as `one of 14 users`. Never who."
+    )
+    incident: Incident | None = Field(default=None, description="The usual incident that it looks like.")
+    confidence: Confidence | None = Field(default=None, description="How well the usual is known.")
+    impact: int | None = Field(default=None, description="Extra cost so far, nano-USD: observed above expected.")
+    impact_per_day: int | None = Field(default=None, description="Extra cost of a day if it goes on, nano-USD.")
+    activity: str | None = Field(default=None, description="The planned activity that covers it.")
+    said: Said | None = Field(default=None, description="What people said of it, once somebody has.")
     suggested_action: str
     links: tuple[Link, ...] = ()
     occurred_at: datetime = Field(description="Event time of the crossing or of the episode's start.")

@@ -2,6 +2,6 @@
 decides by.
 
 `directory` who belongs where, dated · `use_cases` · `models` the model catalogue · `budgets` · `policies` ·
-`exceptions` · `activities` planned work · prices come from `schemas.prices` · `records` every kind by name ·
-`snapshot` all of them at one position.
+`exceptions` · `activities` planned work · `feedback` what people said of alerts · prices come from `schemas.prices` ·
+`records` every kind by name · `snapshot` all of them at one position.
 """

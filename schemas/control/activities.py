@@ -1,6 +1,6 @@
 """In: work that is known to raise use: a load test, a migration, a launch. Out: the record of one planned activity.
 
-The contract stands so that documents can be written and reviewed; `apply` refuses it until agents evaluate it.
+A rise that it covers is told without a page, with the activity's name, and teaches nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from schemas.control.budgets import Scope
 
 
 class PlannedActivity(Record):
-    """Between the two moments, rises within the scope are expected."""
+    """Between the two moments, rises within the scope are expected. The scope may name department, team, use case."""
 
     kind: Literal["activity"] = "activity"
     id: Id

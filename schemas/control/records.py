@@ -12,6 +12,7 @@ from schemas.control.budgets import Budget
 from schemas.control.departments import Department
 from schemas.control.directory import Sender, Team
 from schemas.control.exceptions import ExceptionGrant, ExceptionRule
+from schemas.control.feedback import AlertFeedback
 from schemas.control.models import CatalogueModel
 from schemas.control.policies import Policy
 from schemas.control.principals import Principal
@@ -32,6 +33,7 @@ ControlRecord = (
     | ExceptionRule
     | Acknowledgement
     | PlannedActivity
+    | AlertFeedback
 )
 _ADAPTER: Final[TypeAdapter[ControlRecord]] = TypeAdapter(Annotated[ControlRecord, Field(discriminator="kind")])
 
@@ -49,6 +51,8 @@ EVALUATED_KINDS: Final = (
     "exception",
     "exception_rule",
     "acknowledgement",
+    "activity",
+    "feedback",
 )
 
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from schemas.control.acknowledgements import Acknowledgement
+from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Budget
 from schemas.control.departments import Department
 from schemas.control.directory import Sender, SenderKind, Team
 from schemas.control.exceptions import ExceptionGrant, ExceptionRule
+from schemas.control.feedback import AlertFeedback
 from schemas.control.models import CatalogueModel
 from schemas.control.policies import Policy
 from schemas.control.principals import Principal
@@ -74,6 +76,15 @@ class ControlSnapshot:
     def acknowledgements(self) -> dict[str, Acknowledgement]:
         """By budget."""
         return {record.id: record for record in self.records.values() if isinstance(record, Acknowledgement)}
+
+    @cached_property
+    def activities(self) -> dict[str, PlannedActivity]:
+        return {record.id: record for record in self.records.values() if isinstance(record, PlannedActivity)}
+
+    @cached_property
+    def feedback(self) -> dict[str, AlertFeedback]:
+        """By alert."""
+        return {record.id: record for record in self.records.values() if isinstance(record, AlertFeedback)}
 
     @cached_property
     def prices(self) -> tuple[PriceOverride, ...]:

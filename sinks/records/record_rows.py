@@ -26,6 +26,8 @@ from schemas.usage import TIMESTAMP
 _TEXT: Final = pa.utf8()
 _COUNT: Final = pa.int64()
 _GOVERNANCE: Final = f"{GOVERNANCE}|".encode()
+#: Fields of an alert that are columns of their own or JSON.
+_NESTED: Final = ("scope", "window", "explanation", "carried_by", "links", "exception")
 _CAUSES: Final = TypeAdapter(tuple[Cause, ...])
 _LINKS: Final = TypeAdapter(tuple[Link, ...])
 _SCOPE: Final = ("department", "team_id", "project_id", "use_case", "stage", "model_class")
@@ -95,7 +97,12 @@ ALERTS: Final = _schema(
         *_ALERT_SCOPE,
         *("owner", "contact", "budget_id", "level", "mode"),
         *("exception_id", "step", "decided_by", "policy_rule", "policy_verdict"),
+        *("behind", "incident", "confidence", "activity", "said"),
     ],
+    carried_by=_TEXT,
+    uncarried_share=pa.float64(),
+    impact=_COUNT,
+    impact_per_day=_COUNT,
     revision=pa.uint32(),
     one_person=pa.bool_(),
     extra=_COUNT,
@@ -194,7 +201,7 @@ def alert_rows(records: Sequence[Record], now_us: int) -> Rows:
         alert = Alert.model_validate_json(record.value or b"")
         exception = alert.exception
         return {
-            **alert.model_dump(exclude={"schema_version", "scope", "window", "explanation", "links", "exception"}),
+            **alert.model_dump(exclude={*_NESTED, "schema_version"}),
             **_scope(alert.scope, _ALERT_SCOPE),
             "one_person": alert.scope.one_person is True,
             "exception_id": exception and exception.id,
@@ -205,6 +212,7 @@ def alert_rows(records: Sequence[Record], now_us: int) -> Rows:
             "window_start": alert.window.start,
             "window_end": alert.window.end,
             "explanation": _CAUSES.dump_json(alert.explanation).decode(),
+            "carried_by": _CAUSES.dump_json(alert.carried_by).decode(),
             "links": _LINKS.dump_json(alert.links).decode(),
             "inserted_at": now_us,
         }
