@@ -9,7 +9,7 @@ STAMP := $(VENV)/.setup
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up kafka test crash fuzz lint format bench bench-forecast lock clean
+.PHONY: help setup demo up kafka test crash fuzz lint format bench bench-forecast bench-spikes lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,15 @@ bench: setup ## Measure speed; see benchmarks/README.md
 bench-forecast: setup ## Hold forecasts against linear projection on simulated fleets and traces (under 3 minutes)
 	$(BIN)/python -m benchmarks.bench_forecast $(ARGS)
 
+bench-spikes: setup ## Hold the spike detector against three others on simulated fleets (about 5 minutes)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-bench.lock
+	$(BIN)/python -m benchmarks.bench_spikes $(ARGS)
+
 lock: setup ## Resolve the dependencies of pyproject.toml anew
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --all-extras --group dev \
 		--python-version 3.11 --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --group bench --constraint requirements.lock \
+		--python-version 3.11 --custom-compile-command "make lock" --output-file requirements-bench.lock
 
 clean: ## Remove .venv, caches and build output
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
