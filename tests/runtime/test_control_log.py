@@ -69,10 +69,12 @@ def test_apply_in_a_transaction_is_one_change(log: ControlLog, connection: Kafka
     for record in (budget("a"), budget("b")):
         producer.produce(topics.control, key=record_key(record).encode(), value=dump_record(record), partition=0)
     producer.commit_transaction(30)
-    snapshot = log.read_to_end(20)
-    assert sorted(snapshot.budgets) == ["a", "b"]
-    # The mark that ends the transaction takes an offset too, and may be told a moment later.
+    # A commit is answered before its mark stands in the partition: readers may see it a moment later, all or nothing.
     deadline = time.monotonic() + 20
+    while not (budgets := sorted(log.read_to_end(20).budgets)):
+        assert time.monotonic() < deadline
+    assert budgets == ["a", "b"]
+    # The mark takes an offset too, and may be told a moment later.
     while log.poll().position < 3:
         assert time.monotonic() < deadline
     assert log.poll().position == 3
