@@ -45,6 +45,16 @@ SELECT 'spike-1', number, 'spike', ['firing', 'resolved'][number + 1], 'warning'
     toDateTime64('2026-01-12 12:00:00', 6, 'UTC')
 FROM numbers(2);
 
+-- An exception in force for that team's budget.
+INSERT INTO governance_alerts (alert_id, revision, kind, state, severity, historical, team_id, window_start, window_end,
+    unit, observed, budget_id, exception_id, step, decided_by, extra, summary, explanation, suggested_action, links,
+    occurred_at, evaluated_at, inserted_at)
+SELECT 'exception-1', number, 'exception', ['firing', 'updated'][number + 1], 'info', false, 'search',
+    '2026-01-12 00:00:00', '2026-01-13 00:00:00', 'nanousd', 0, 'search-month', 'launch',
+    ['approved', 'in_force'][number + 1], 'grace', 500000000, 'Launch week.', '[]', 'None.', '[]',
+    '2026-01-12 00:00:00', '2026-01-12 11:30:00', '2026-01-12 11:30:00'
+FROM numbers(2);
+
 -- One budget, beyond its hard level.
 INSERT INTO governance_status (budget_id, period_start, period_end, period_kind, time_zone, rule, team_id, unit, used,
     provisional, limit, used_share, calls, state, mode, would_stop, evaluated_at, inserted_at)

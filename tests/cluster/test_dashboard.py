@@ -80,6 +80,11 @@ def test_budgets(database: Database) -> None:
     assert row[:9] == ("search-month", "search", "month", 1.2, 1.0, "USD", 1.2, "hard", None)
 
 
+def test_exceptions(database: Database) -> None:
+    [row] = answer(database, "Exceptions")
+    assert row[:8] == ("launch", "search-month", "search", "in_force", "grace", 0.5, None, "USD")
+
+
 def test_spikes(database: Database) -> None:
     assert [row[1:] for row in answer(database, "Alerts by kind")] == [("spike", 1)]
     [row] = answer(database, "Newest state of each alert")
