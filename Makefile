@@ -33,7 +33,7 @@ kafka: setup ## Run an Apache Kafka on loopback for tests, until Ctrl-C (needs J
 	$(BIN)/python -m tests.support.kafka
 
 test: setup ## Run every test, those on Apache Kafka too where it can run
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 crash: setup ## Kill and stall roles, Kafka and ClickHouse, 200 times and more; hold the figures against an oracle
 	$(BIN)/python -m tests.crash $(ARGS)

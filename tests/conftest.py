@@ -24,6 +24,12 @@ settings.register_profile("streamgauge", deadline=None, derandomize=IN_CI)
 settings.load_profile("streamgauge")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: begun last, one of them would keep a single worker busy while the others idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def without_kafka(error: KafkaUnavailableError) -> NoReturn:
     """Skip the test in words, or fail it in CI, where a guarantee that was not tried must not look kept."""
     if IN_CI:

@@ -24,6 +24,8 @@ from streamgauge.tail import read_topic
 from tests.docs.pages import ROOT, page
 from tests.support.house import wait_for
 
+pytestmark = pytest.mark.slow
+
 BLOCKS: Final = page("docs/governance.md").blocks("bash")
 CALLS: Final = 210
 

@@ -34,6 +34,8 @@ from tests.streamgauge.exceptions.people import principal
 from tests.support.enrich import event, send_events
 from tests.support.house import TestHouse, wait_for
 
+pytestmark = pytest.mark.slow
+
 #: The month ends in Berlin, an hour or two before it does in UTC: the clock changes on 29 March.
 BUDGET: Final = Budget(
     id="search-month",

@@ -25,6 +25,8 @@ from streamgauge.tail import read_topic
 from tests.support.enrich import event, send_events
 from tests.support.house import TestHouse, wait_for
 
+pytestmark = pytest.mark.slow
+
 WAIT_S = 60.0
 LATE = Budget(id="late", scope=Scope(team="search"), unit="tokens", limit=Decimal(500), period="month")
 

@@ -18,6 +18,8 @@ from sources.replay import ReplayConfig, replay
 from streamgauge.embedded.broker import pick_port
 from tests.support.house import TestHouse, wait_for
 
+pytestmark = pytest.mark.slow
+
 CALLS = 2_000
 #: 2023-11-16 18:15:46 UTC and on, like the public traces.
 HEADER = "TIMESTAMP,ContextTokens,GeneratedTokens"

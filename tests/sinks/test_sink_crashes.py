@@ -23,7 +23,7 @@ from tests.sinks.victim import FLUSH_ROWS, POINTS, given
 from tests.support.blocks import enriched_table, range_messages
 from tests.support.faulty_door import EVENTS, LEDGER, Fault, FaultyDoor
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 CONSTRAINT = "ALTER TABLE usage_events_raw ADD CONSTRAINT not_poisoned CHECK latency_ms IS NULL OR latency_ms < 1000000"
 #: In every flush one row that ClickHouse refuses.

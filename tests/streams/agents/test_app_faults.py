@@ -13,6 +13,8 @@ import pytest
 from tests.streams.agents.test_app import MINUTE, NOON, House
 from tests.support.kafka import ApacheKafka
 
+pytestmark = pytest.mark.slow
+
 DEADLINE_S = 150.0
 ONCE = [("warning", "firing"), ("soft", "firing"), ("hard", "firing")]
 
