@@ -99,6 +99,8 @@ class Nursery:
                 one = json.loads(line)
                 if one["what"] == "born":
                     self._born[one["number"]] = one["pid"]
+                    # Process ids come again: whoever had this one before is long reaped.
+                    self.ended.pop(one["pid"], None)
                 else:
                     self.ended[one["pid"]] = one["code"]
             wait_s = 0.0
