@@ -17,6 +17,7 @@ GROUPS: Final[dict[Role, str]] = {
     "enrich": "streamgauge.enrich",
     "agents": "streamgauge.agents",
     "sink": "streamgauge.sink",
+    "forward": "streamgauge.forward",
 }
 
 

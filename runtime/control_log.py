@@ -25,6 +25,7 @@ from schemas.control.snapshot import ControlSnapshot
 _log = structlog.get_logger("control")
 
 _AGAIN_S: Final = 5.0
+_BUDGETS: Final = "budget/"
 #: Header of the last record that one transaction publishes.
 LAST_OF_TRANSACTION: Final = "sg-last"
 
@@ -50,6 +51,9 @@ class ControlLog:
         self._parts = Parts()
         #: Read, and not in force yet: the rest of its transaction may still be on its way.
         self._held: dict[str, tuple[int, ControlRecord | None]] = {}
+        #: Budgets whose last record removed them, and the offsets at which such budgets came again.
+        self._removed: set[str] = set()
+        self._reborn: dict[str, int] = {}
         self._assign()
 
     def read_to_end(self, timeout_s: float = 60.0) -> ControlSnapshot:
@@ -121,7 +125,8 @@ class ControlLog:
                 self._held.clear()
                 position = self._read_to
         if whole or position > self.snapshot.position:
-            self.snapshot = self.snapshot.with_changes(whole, position)
+            reborn = {key: offset for key, offset in self._reborn.items() if offset < position}
+            self.snapshot = self.snapshot.with_changes(whole, position, reborn)
             self._parts.trim(len(self.snapshot.records))
         if failed is not None:
             raise failed
@@ -143,7 +148,15 @@ class ControlLog:
         self, key: bytes, value: bytes | None, offset: int, changes: dict[str, tuple[int, ControlRecord | None]]
     ) -> None:
         try:
-            changes[key.decode()] = (offset, None if value is None else self._parts.share(parse_record(value)))
+            name = key.decode()
+            changes[name] = (offset, None if value is None else self._parts.share(parse_record(value)))
+            if not name.startswith(_BUDGETS):
+                return
+            if value is None:
+                self._removed.add(name)
+            elif name in self._removed:
+                self._removed.discard(name)
+                self._reborn[name] = offset
         except (ValidationError, UnicodeDecodeError) as unreadable:
             _log.error("control_log.unreadable", key=str(key), offset=offset, error=str(unreadable))
 

@@ -102,6 +102,13 @@ class AgentMetrics:
             ["kind", "state"],
             registry=registry,
         )
+        self.reviews = Counter(
+            "streamgauge_agents_reviews_total",
+            "Questions of slow reviews to ClickHouse, by kind (regressions, divergences) and result: answered, waited "
+            "or failed.",
+            ["kind", "result"],
+            registry=registry,
+        )
         self.watermark = Gauge(
             "streamgauge_agents_watermark_seconds",
             "Event-time watermark, by tally partition.",
@@ -221,4 +228,38 @@ class CheckMetrics:
             "streamgauge_check_unreadable_total",
             "Statuses that cannot be read: they count as missing.",
             registry=registry,
+        )
+
+
+class ForwardMetrics:
+    """Metrics of `streamgauge forward`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.states = Counter(
+            "streamgauge_forward_states_total",
+            "State changes of alerts, by what became of them: posted, put_aside (refused for their content), history, "
+            "info, repeated, nothing_open or unreadable.",
+            ["result"],
+            registry=registry,
+        )
+        self.posts = Counter(
+            "streamgauge_forward_posts_total",
+            "Requests to Alertmanager, by result: ok, waited (it was away) or refused (for their content).",
+            ["result"],
+            registry=registry,
+        )
+        self.post_seconds = Histogram(
+            "streamgauge_forward_post_seconds",
+            "Wall time of one request to Alertmanager.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.delay_seconds = Histogram(
+            "streamgauge_forward_delay_seconds",
+            "From when an agent told a state to when Alertmanager had taken it.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.open = Gauge(
+            "streamgauge_forward_open_alerts", "Alerts that are held firing in Alertmanager.", registry=registry
         )

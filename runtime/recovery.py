@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, TopicPartition
 
 from runtime.watermarks import committed_offsets, log_bounds
 
-Reader = Literal["enrich", "agents", "sink"]
+Reader = Literal["enrich", "agents", "sink", "forward"]
 #: `earliest`, `latest`, or an offset.
 Target = int | Literal["earliest", "latest"]
 

@@ -80,7 +80,9 @@ class AlertWindow(_Contract):
 class Cause(_Contract):
     """One part of the change. In `explanation`, shares of all causes and `unexplained_share` add up to one."""
 
-    factor: str = Field(description="calls, tokens_per_call, price_per_token, cache_share, or a dimension value.")
+    factor: str = Field(
+        description="calls, errors, input_per_call, output_per_call, cache_share, model_mix, price_per_token, or a value."
+    )
     dimension: str | None = Field(
         default=None, description="What `factor` is a value of: use_case, workflow, model, …; null: it is a measure."
     )

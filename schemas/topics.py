@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Role = Literal["producer", "enrich", "agents", "sink", "ops", "gateway", "check", "admin"]
+Role = Literal["producer", "enrich", "agents", "sink", "ops", "gateway", "check", "forward", "admin"]
 #: Which of the three fixed counts a topic's partitions follow.
 Count = Literal["events", "tallies", "one"]
 
@@ -58,7 +58,9 @@ SPECS: Final = (
               "Hashes of the event ids of each batch: the dedupe window's log."),
     TopicSpec("usage.state", "tallies", None, True, False, ("agents",), ("agents",),
               "Checkpoints of the agents."),
-    TopicSpec("governance.alerts", "one", 90 * DAY_MS, False, False, ("agents",), ("agents", "ops", "sink"),
+    TopicSpec("governance.alerts", "one", 90 * DAY_MS, False, False, ("agents",),
+              # Who says something of an alert, or plans an activity, looks at what was told.
+              ("agents", "ops", "sink", "forward", "admin"),
               "One alert per crossing or episode, with its cause, and its resolution."),
     TopicSpec("governance.status", "one", None, True, False, ("agents",),
               ("agents", "gateway", "check", "ops", "sink", "admin"),

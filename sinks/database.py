@@ -4,6 +4,7 @@ alike.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any, Final, Literal, Self
@@ -18,6 +19,8 @@ from sinks.config import ClickHouseTarget
 #: `optimize_on_insert` would merge each block's 70 columns row by row to drop repeats inside it, which is 60 % of an
 #: insert's CPU; the views read with FINAL, and merges do the same later.
 _INSERT_SETTINGS: Final = {"async_insert": 0, "optimize_on_insert": 0}
+
+_INCLUDE: Final = re.compile(r"^([ \t]*)-- include ([a-z_/]+\.sql)[ \t]*$", re.MULTILINE)
 
 _PORT: Final = 8123
 _TLS_PORT: Final = 8443
@@ -109,8 +112,16 @@ def _connect(target: ClickHouseTarget, database: str | None, compression: str) -
 
 
 def read_sql(*path: str) -> str:
-    """The text of a file of this package."""
-    return resources.files("sinks").joinpath(*path).read_text(encoding="utf-8")
+    """The text of a file of this package. A line `-- include ROOM/FILE.sql` stands for that file, which has no such
+    line itself; of it, comment lines are left out.
+    """
+    text = resources.files("sinks").joinpath(*path).read_text(encoding="utf-8")
+    return _INCLUDE.sub(_included, text)
+
+
+def _included(line: re.Match[str]) -> str:
+    text = resources.files("sinks").joinpath(*line[2].split("/")).read_text(encoding="utf-8")
+    return "\n".join(line[1] + part for part in text.splitlines() if not part.lstrip().startswith("--"))
 
 
 def split_statements(text: str) -> list[str]:

@@ -1,12 +1,16 @@
-"""In: questions behind alerts on budgets. Out: ClickHouse's answers as the agents take them: the rooms put together."""
+"""In: questions behind alerts on budgets and spikes. Out: ClickHouse's answers as the agents take them: the rooms put
+together.
+"""
 
 from __future__ import annotations
 
 from typing import cast
 
 from sinks.investigation.spending import Asked, Part, Spending
+from sinks.investigation.spikes import SpikeCalls
 from sinks.recovery.bases import BaseSums
 from streamgauge.agents_asking import Asking, require_rows
+from streamgauge.agents_spikes import spike_detail
 from streams.agents.investigation.detail import (
     CauseQuestion,
     Detail,
@@ -15,6 +19,8 @@ from streams.agents.investigation.detail import (
     Moves,
     Sibling,
     SiblingQuestion,
+    SpikeDetail,
+    SpikeQuestion,
 )
 
 
@@ -55,6 +61,12 @@ class AgentsDetail:
         own = [one for one in found if one.own and one.column == first]
         others = [Sibling(one.column, one.value, one.before, one.now) for one in found if not one.own]
         return Moves(sum(one.before for one in own), sum(one.now for one in own), tuple(others))
+
+    def spike(self, question: SpikeQuestion) -> SpikeDetail:
+        """What a team or use case did in a spike, and what its use is usually made of."""
+        with self._asking as (database, log):
+            require_rows(BaseSums(database, log, self._asking.clock), question.below)
+            return spike_detail(SpikeCalls(database, log), question)
 
     def close(self) -> None:
         """Give back the connection."""

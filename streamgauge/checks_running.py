@@ -37,7 +37,9 @@ def workers(settings: Settings) -> Finding:
     connection, topics = kafka_connection(settings), topic_names(settings)
     counts: dict[str, int] = {}
     for role in ROLES:
-        group = next(iter(groups_of(role, topics).values()))
+        if role == "forward" and settings.forward.url is None:
+            continue
+        group = next(iter(groups_of(role, topics, settings.forward.instance).values()))
         counts[role] = len(members_of(connection, group))
     told = ", ".join(f"{role} {count}" for role, count in counts.items())
     absent = [role for role, count in counts.items() if not count]

@@ -18,7 +18,9 @@ from runtime.standstill import Look, Place
 from schemas.topics import Topics
 from streamgauge.cli.role import groups_of
 
-ROLES: tuple[Reader, ...] = ("enrich", "agents", "sink")
+ROLES: tuple[Reader, ...] = ("enrich", "agents", "sink", "forward")
+#: Not every house has them: only what they once committed is shown.
+OPTIONAL: tuple[Reader, ...] = ("forward",)
 State = Literal["ok", "nothing committed", "before the beginning", "behind the end"]
 
 
@@ -72,7 +74,7 @@ def standings(connection: KafkaConnection, topics: Topics, roles: tuple[Reader, 
             finally:
                 reader.close()
             for place in places:
-                if place in looks:
+                if place in looks and (len(roles) == 1 or role not in OPTIONAL or looks[place].committed >= 0):
                     yield Standing(role, group, place, looks[place])
 
 

@@ -1,19 +1,38 @@
 """In: a budget as it was read. Out: the same, with what is equal in many budgets held once for all of them.
 
-Ten thousand teams have five budgets each, of one scope, and nearly all of them the same levels: 0.7 KB a budget instead
-of 3.5 KB.
+Ten thousand teams have five budgets each, of few scopes and one owner, and nearly all of them the same levels: 0.7 KB a
+budget instead of 3.5 KB.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
 
 from schemas.control.budgets import Budget
 from schemas.control.records import ControlRecord
 
-_PARTS: Final = ("scope", "levels", "forecast", "limit", "plan")
+_PARTS: Final = (
+    "scope",
+    "levels",
+    "forecast",
+    "limit",
+    "plan",
+    "owner",
+    "contact",
+    "note",
+    "time_zone",
+    # Of these there are few, but each document that is read has its own.
+    "kind",
+    "unit",
+    "period",
+    "mode",
+)
 #: Held beyond what so many records can have, before all are let go of.
 _SLACK: Final = 1_000
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Parts:
@@ -38,7 +57,17 @@ class Parts:
             return record
         values = dict(record)
         for name in _PARTS:
-            values[name] = self._held.setdefault(values[name], values[name])
-        fields = self._fields.setdefault(frozenset(record.model_fields_set), record.model_fields_set)
+            part = values[name]
+            held = self._held.get(part)
+            if held is None:
+                held = self._held[part] = self._lean(part) if isinstance(part, BaseModel) else part
+            values[name] = held
         # Read and checked before: nothing of it is checked again.
-        return Budget.model_construct(_fields_set=fields, **values)
+        return Budget.model_construct(_fields_set=self._told(record), **values)
+
+    def _lean(self, part: _Model) -> _Model:
+        return type(part).model_construct(_fields_set=self._told(part), **dict(part))
+
+    def _told(self, record: BaseModel) -> set[str]:
+        """Which fields were given: the same in nearly all documents."""
+        return self._fields.setdefault(frozenset(record.model_fields_set), record.model_fields_set)

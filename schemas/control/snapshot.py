@@ -25,12 +25,14 @@ from schemas.prices.overrides import PriceOverride
 class ControlSnapshot:
     """All control records by key (`KIND/ID`). `position` is the control log's next offset: a greater one is newer.
 
-    `offsets` says at which offset of the control log each record was last published.
+    `offsets` says at which offset of the control log each record was last published; `reborn`, of budgets that had been
+    removed and came again, at which they came: whoever saw neither happen still learns that there was a gap.
     """
 
     position: int = 0
     records: Mapping[str, ControlRecord] = field(default_factory=dict)
     offsets: Mapping[str, int] = field(default_factory=dict)
+    reborn: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def teams(self) -> dict[str, Team]:
@@ -91,7 +93,12 @@ class ControlSnapshot:
         """Price overrides in key order, so that the rate card's hash does not depend on arrival."""
         return tuple(record for _, record in sorted(self.records.items()) if isinstance(record, PriceOverride))
 
-    def with_changes(self, changes: Mapping[str, tuple[int, ControlRecord | None]], position: int) -> ControlSnapshot:
+    def with_changes(
+        self,
+        changes: Mapping[str, tuple[int, ControlRecord | None]],
+        position: int,
+        reborn: Mapping[str, int] | None = None,
+    ) -> ControlSnapshot:
         """A newer snapshot from (offset, record) by key: a record of None removes it."""
         records = {key: record for key, record in self.records.items() if key not in changes}
         offsets = {key: offset for key, offset in self.offsets.items() if key not in changes}
@@ -99,4 +106,4 @@ class ControlSnapshot:
             if record is not None:
                 records[key] = record
                 offsets[key] = offset
-        return ControlSnapshot(position, records, offsets)
+        return ControlSnapshot(position, records, offsets, self.reborn if reborn is None else reborn)

@@ -1,6 +1,6 @@
 -- What each scope used in two spans of event time that differs from a given one in one selector, the column `vary`, of calls
--- before given source offsets: by that column's value. The people column is none of them; a value with one to four people
--- behind it is left out, but for the scope's own.
+-- before given source offsets: by that column's value (of which none are given to match). The people column is none of them;
+-- a value with one to four people behind it is left out, but for the scope's own.
 SELECT
     value,
     sumIf(amount, is_after) AS after_sum,
@@ -29,17 +29,8 @@ FROM
         AND src_offset < transform(src_partition, {partitions:Array(Int32)}, {firsts:Array(Int64)}, toInt64(0))
         AND occurred_at >= fromUnixTimestamp64Micro({before_from:Int64}, 'UTC')
         AND occurred_at < fromUnixTimestamp64Micro({now_to:Int64}, 'UTC')
-        AND (empty({departments:Array(String)}) OR has({departments:Array(String)}, ifNull(toString(department), '\0')) OR {vary:String} = 'department')
-        AND (empty({teams:Array(String)}) OR has({teams:Array(String)}, ifNull(toString(team_id), '\0')) OR {vary:String} = 'team_id')
-        AND (empty({projects:Array(String)}) OR has({projects:Array(String)}, ifNull(toString(project_id), '\0')) OR {vary:String} = 'project_id')
-        AND (empty({use_cases:Array(String)}) OR has({use_cases:Array(String)}, ifNull(toString(use_case), '\0')) OR {vary:String} = 'use_case')
-        AND (empty({workflows:Array(String)}) OR has({workflows:Array(String)}, ifNull(toString(workflow), '\0')) OR {vary:String} = 'workflow')
-        AND (empty({users:Array(String)}) OR has({users:Array(String)}, ifNull(toString(user_hash), '\0')) OR {vary:String} = 'user_hash')
-        AND (empty({roles:Array(String)}) OR has({roles:Array(String)}, ifNull(toString(role), '\0')) OR {vary:String} = 'role')
-        AND (empty({stages:Array(String)}) OR has({stages:Array(String)}, ifNull(toString(stage), '\0')) OR {vary:String} = 'stage')
-        AND (empty({model_classes:Array(String)}) OR has({model_classes:Array(String)}, ifNull(toString(model_class), '\0')) OR {vary:String} = 'model_class')
-        AND (empty({criticalities:Array(String)}) OR has({criticalities:Array(String)}, ifNull(toString(criticality), '\0')) OR {vary:String} = 'criticality')
-        AND (empty({data_classes:Array(String)}) OR has({data_classes:Array(String)}, ifNull(toString(data_class), '\0')) OR {vary:String} = 'data_class')
+        -- include selectors/cell.sql
+        -- include selectors/event.sql
 )
 GROUP BY value
 HAVING value != '' AND (has({own:Array(String)}, value) OR uniqExact(user_hash) NOT BETWEEN 1 AND 4)

@@ -67,7 +67,7 @@ class Spending:
         for column, own in asked.selectors.items():
             if column == _NEVER_VARIED:
                 continue
-            given = self._given(asked) | {"vary": column, "own": list(own)}
+            given = self._given(asked) | {"vary": column, "own": list(own), SELECTORS[column]: []}
             for value, now, before in self._database.query(read_sql("investigation", "siblings.sql"), given):
                 found.append(Neighbour(column, str(value), int(now), int(before), value in own))
         return found

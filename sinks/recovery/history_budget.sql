@@ -21,17 +21,8 @@ FROM
     WHERE log = {log:String}
       AND src_offset < transform(src_partition, {partitions:Array(Int32)}, {firsts:Array(Int64)}, toInt64(0))
       AND occurred_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
-      AND (empty({departments:Array(String)}) OR has({departments:Array(String)}, ifNull(toString(department), '\0')))
-      AND (empty({teams:Array(String)}) OR has({teams:Array(String)}, ifNull(toString(team_id), '\0')))
-      AND (empty({projects:Array(String)}) OR has({projects:Array(String)}, ifNull(toString(project_id), '\0')))
-      AND (empty({use_cases:Array(String)}) OR has({use_cases:Array(String)}, ifNull(toString(use_case), '\0')))
-      AND (empty({workflows:Array(String)}) OR has({workflows:Array(String)}, ifNull(toString(workflow), '\0')))
-      AND (empty({users:Array(String)}) OR has({users:Array(String)}, ifNull(toString(user_hash), '\0')))
-      AND (empty({roles:Array(String)}) OR has({roles:Array(String)}, ifNull(toString(role), '\0')))
-      AND (empty({stages:Array(String)}) OR has({stages:Array(String)}, ifNull(toString(stage), '\0')))
-      AND (empty({model_classes:Array(String)}) OR has({model_classes:Array(String)}, ifNull(toString(model_class), '\0')))
-      AND (empty({criticalities:Array(String)}) OR has({criticalities:Array(String)}, ifNull(toString(criticality), '\0')))
-      AND (empty({data_classes:Array(String)}) OR has({data_classes:Array(String)}, ifNull(toString(data_class), '\0')))
+      -- include selectors/cell.sql
+      -- include selectors/event.sql
     UNION ALL
     SELECT
         booked_at AS at,
@@ -43,22 +34,13 @@ FROM
     WHERE kind = 'resend' AND log = {log:String}
       AND src_offset < transform(src_partition, {partitions:Array(Int32)}, {firsts:Array(Int64)}, toInt64(0))
       AND booked_at >= fromUnixTimestamp64Micro({since_us:Int64}, 'UTC')
-      AND (empty({departments:Array(String)}) OR has({departments:Array(String)}, ifNull(toString(department), '\0')))
-      AND (empty({teams:Array(String)}) OR has({teams:Array(String)}, ifNull(toString(team_id), '\0')))
-      AND (empty({projects:Array(String)}) OR has({projects:Array(String)}, ifNull(toString(project_id), '\0')))
-      AND (empty({use_cases:Array(String)}) OR has({use_cases:Array(String)}, ifNull(toString(use_case), '\0')))
-      AND (empty({stages:Array(String)}) OR has({stages:Array(String)}, ifNull(toString(stage), '\0')))
-      AND (empty({model_classes:Array(String)}) OR has({model_classes:Array(String)}, ifNull(toString(model_class), '\0')))
+      -- include selectors/cell.sql
       AND ({by_event:UInt8} = 0 OR (source, event_id) IN
       (
           SELECT source, event_id
           FROM usage_events_raw FINAL
           WHERE (source, event_id) IN (SELECT source, event_id FROM usage_adjustments WHERE kind = 'resend' AND log = {log:String})
-            AND (empty({workflows:Array(String)}) OR has({workflows:Array(String)}, ifNull(toString(workflow), '\0')))
-            AND (empty({users:Array(String)}) OR has({users:Array(String)}, ifNull(toString(user_hash), '\0')))
-            AND (empty({roles:Array(String)}) OR has({roles:Array(String)}, ifNull(toString(role), '\0')))
-            AND (empty({criticalities:Array(String)}) OR has({criticalities:Array(String)}, ifNull(toString(criticality), '\0')))
-            AND (empty({data_classes:Array(String)}) OR has({data_classes:Array(String)}, ifNull(toString(data_class), '\0')))
+            -- include selectors/event.sql
       ))
 )
 GROUP BY quarter

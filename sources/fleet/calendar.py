@@ -24,7 +24,7 @@ def incident_days(start_us: int, end_us: int, count: int) -> Int64s:
     if len(working) < count:
         raise ValueError(
             f"{count} incidents need {count} working days after day {QUIET_DAYS}, the span has {len(working)}: "
-            "use 21 days or more"
+            "use 26 days or more"
         )
     places = np.round(np.linspace(0, len(working) - 1, count)).astype(np.int64)
     return working[places]

@@ -10,7 +10,6 @@ from sources.fleet.roles import Model, OutcomePlan, TeamRole, Workload
 
 GPT_4O_MINI: Final = Model("openai", "gpt-4o-mini", "gpt-4o-mini-2024-07-18")
 GPT_41: Final = Model("openai", "gpt-4.1", "gpt-4.1-2025-04-14")
-GPT_5_MINI: Final = Model("openai", "gpt-5-mini", "gpt-5-mini-2025-08-07")
 O3: Final = Model("openai", "o3", "o3-2025-04-16")
 EMBEDDING: Final = Model("openai", "text-embedding-3-small")
 SONNET: Final = Model("anthropic", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929")
@@ -52,7 +51,7 @@ TEAMS: Final = (
     TeamRole(
         "checkout", "engineering", 8, "service", 5, 7, workloads=(
             Workload("incident-triage", "payment-triage", "triage-alert", "payment-triage", "langgraph", "0.6.7",
-                     GPT_5_MINI, 3_800, 700, reasoning=0.45, attributed_by="source", claims_team=True, outcome=TRIAGED),
+                     GPT_41, 3_800, 700, attributed_by="source", claims_team=True, outcome=TRIAGED),
         ),
     ),
     TeamRole(
@@ -90,7 +89,7 @@ TEAMS: Final = (
     TeamRole(
         "customer-success", "customer", 4, "office", 8, 6, people=True, workloads=(
             Workload("account-briefs", "summarise-account", "account-brief", "crm", "crm-plugin", "3.0.1",
-                     HAIKU, 7_000, 500,
+                     SONNET, 7_000, 500,
                      attributed_by="user", data_class="confidential"),
         ),
     ),

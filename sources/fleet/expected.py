@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from schemas.alerts import AlertKind
+from schemas.alerts import Incident as Looks
 from schemas.rejections import RejectionCode
 
 
@@ -14,7 +15,9 @@ class Incident:
     """One thing that goes wrong in event time [starts_at, ends_at).
 
     `expected_at`: for a budget, the occurrence of the very call whose tokens reach the hard level; for a spike, its
-    start (the alert follows as soon as enough of it has been seen).
+    start (the alert follows as soon as enough of it has been seen). `looks`: the names of which its alert must give
+    one, the right one first; empty: the alert's kind gives none. `activity`: the planned activity that
+    covers it, so that it must wake nobody.
     """
 
     name: str
@@ -25,6 +28,8 @@ class Incident:
     expected_at: datetime
     sentence: str
     budget_id: str | None = None
+    looks: tuple[Looks, ...] = ()
+    activity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from runtime.clock import to_datetime
+from schemas.control.activities import PlannedActivity
 from schemas.control.base import moment_us
 from schemas.rejections import RejectionCode
 from sources.fleet import resends
@@ -27,7 +28,7 @@ from sources.fleet.columns import UsageColumns, id_pool
 from sources.fleet.draw import Span, draw_team
 from sources.fleet.expected import Expected, Incident
 from sources.fleet.faults import ROW_FAULTS, BadMessage, bad_messages, spoil
-from sources.fleet.incidents import PLANTS, over_budget
+from sources.fleet.incidents import PLANTS, load_test, over_budget
 from sources.fleet.incidents.window import MINUTE_US, Scene
 from sources.fleet.numbering import Numbering
 from sources.fleet.outcomes import draw_outcomes
@@ -76,7 +77,7 @@ class Fleet:
 
     `end` (with a time zone) is cut to the minute; event time is [end - days, end). About `target_events` are sent.
     Tokens of the team that must exceed its budget grow as the fleet shrinks, so that the budget in `house/` fits any
-    size. ValueError when the span is too short for five incidents on working days after the twelfth, or the fleet so
+    size. ValueError when the span is too short for eight incidents on working days after the twelfth, or the fleet so
     small that chance keeps the team within its budget.
     """
 
@@ -125,6 +126,10 @@ class Fleet:
 
         self.incidents: tuple[Incident, ...] = tuple(
             sorted(self._crossed(good, planted), key=lambda one: one.starts_at)
+        )
+        #: What was announced: to be applied before the first event.
+        self.activities: tuple[PlannedActivity, ...] = tuple(
+            load_test.activity(one) for one in self.incidents if one.activity == load_test.ACTIVITY
         )
         self.expected = self._expect(good, spoiled, len(again))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
+from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Budget, Scope
 from schemas.control.departments import Department
 from schemas.control.exceptions import ExceptionGrant
@@ -56,7 +57,7 @@ def with_within(record: ControlRecord, beneath: Mapping[str, tuple[str, ...]]) -
     A department alone stays without, so that its bytes and its rule are those it had before there was a tree. What
     somebody signed is left as it was signed.
     """
-    if isinstance(record, Budget):
+    if isinstance(record, Budget | PlannedActivity):
         scope = _filled(record.scope, beneath)
         return record if scope == record.scope else record.model_copy(update={"scope": scope})
     if isinstance(record, ExceptionGrant) and record.permits is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from schemas.control.acknowledgements import Acknowledgement
+from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Budget, Scope
 from schemas.control.departments import Department
 from schemas.control.directory import Sender, Team
@@ -109,6 +110,7 @@ def _unproven(record: ControlRecord, subtree: Subtree) -> tuple[str, str] | None
 
 _FIELDS = {
     "budget": "scope",
+    "activity": "scope",
     "policy": "when",
     "exception": "",
     "exception_rule": "",
@@ -135,7 +137,7 @@ class Holding:
 
     def outside(self, record: ControlRecord) -> str | None:
         """What of the record is not theirs, in words; None: all of it is."""
-        if isinstance(record, Budget):
+        if isinstance(record, Budget | PlannedActivity):
             return self._scope(record.scope)
         if isinstance(record, ExceptionGrant):
             return self._scope(record.permits.scope) if record.permits is not None else self._budget(record.budget)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.control.acknowledgements import Acknowledgement
+from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Budget
 from schemas.control.departments import Department
 from schemas.control.exceptions import ExceptionGrant, ExceptionRule
@@ -27,6 +28,7 @@ SingleModel = (
     | type[ExceptionGrant]
     | type[ExceptionRule]
     | type[Acknowledgement]
+    | type[PlannedActivity]
 )
 #: Documents that are one record each.
 SINGLE: Final[dict[str, SingleModel]] = {
@@ -40,9 +42,12 @@ SINGLE: Final[dict[str, SingleModel]] = {
     "exception": ExceptionGrant,
     "exception_rule": ExceptionRule,
     "acknowledgement": Acknowledgement,
+    "activity": PlannedActivity,
 }
 KINDS: Final = ("directory", *SINGLE, "subtree")
-#: Contracts that exist although no worker of this version acts on them.
-NOT_EVALUATED: Final = ("activity",)
+#: Kinds that no file brings, and what does. Files neither define nor prune them.
+BY_COMMAND: Final[dict[str, str]] = {
+    "feedback": "what people say of alerts comes by `streamgauge alerts ack|expected|noise`, as it happens"
+}
 #: Kinds of records that a document of each kind defines, for `--prune`.
 DEFINES: Final[dict[str, tuple[str, ...]]] = {"directory": ("team", "sender"), **{kind: (kind,) for kind in SINGLE}}

@@ -13,12 +13,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from runtime.signatures import KeyUnusable, check_public_key
+from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Budget, Scope
 from schemas.control.exceptions import ExceptionGrant
 from schemas.control.policies import Policy
 from schemas.control.principals import Principal
 from schemas.control.records import ControlRecord, record_key
 from schemas.pseudonym import hash_user
+from streamgauge.apply.activities import activity_faults
 from streamgauge.apply.contradictions import policy_faults
 from streamgauge.apply.directory import (
     DirectoryDocument,
@@ -28,7 +30,7 @@ from streamgauge.apply.directory import (
     group_teams,
     sender_entries,
 )
-from streamgauge.apply.kinds import KINDS, NOT_EVALUATED, SINGLE
+from streamgauge.apply.kinds import BY_COMMAND, KINDS, SINGLE
 from streamgauge.apply.marked_yaml import Marked, read_documents
 from streamgauge.apply.problems import ApplyError, Place, Problem
 from streamgauge.apply.subtrees import SUBTREES, Trees, read_trees, rest_of_trees
@@ -148,9 +150,8 @@ class _Reader:
         if not isinstance(kind, str):
             why = f"every document is a mapping with a kind, one of {', '.join(KINDS)}"
             self._problem(document.place(), "kind", why)
-        elif kind in NOT_EVALUATED:
-            why = f"{kind} documents are not evaluated by this version: applying one would promise what nobody does"
-            self._problem(document.place(("kind",)), "kind", why)
+        elif kind in BY_COMMAND:
+            self._problem(document.place(("kind",)), "kind", f"{kind} stands in no file: {BY_COMMAND[kind]}")
         elif kind == "directory":
             directory = self._parse(DirectoryDocument, document)
             if directory is not None:
@@ -222,6 +223,9 @@ class _Reader:
             return self._without_name(record, document)
         if isinstance(record, ExceptionGrant) and record.permits is not None:
             self._check_scope(record.permits.scope, ("permits", "scope"), document)
+        if isinstance(record, PlannedActivity):
+            for name, why in activity_faults(record):
+                self._problem(document.place(tuple(name.split("."))), name, why)
         return record
 
     def _check_scope(self, scope: Scope, path: tuple[str, ...], document: Marked) -> None:

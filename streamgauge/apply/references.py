@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from schemas.control.acknowledgements import Acknowledgement
+from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Budget, Scope
 from schemas.control.departments import Department
 from schemas.control.directory import Sender, Team
@@ -95,7 +96,7 @@ def _names(record: ControlRecord) -> Iterator[Named]:
             yield "parent", "department document", record.parent, True
     elif isinstance(record, UseCase):
         yield from _each("teams", "team", record.teams)
-    elif isinstance(record, Budget):
+    elif isinstance(record, Budget | PlannedActivity):
         yield from _of_scope("scope", record.scope)
     elif isinstance(record, Policy):
         for what in ("department", "team", "use_case", "role"):

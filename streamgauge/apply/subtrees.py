@@ -23,7 +23,15 @@ from streamgauge.apply.wording import explain
 SUBTREES: Final = "subtrees.yaml"
 #: Kinds that may be left to an owner; models, prices and principals are the root's alone.
 Grantable = Literal[
-    "directory", "department", "use_case", "budget", "policy", "exception", "exception_rule", "acknowledgement"
+    "directory",
+    "department",
+    "use_case",
+    "budget",
+    "policy",
+    "exception",
+    "exception_rule",
+    "acknowledgement",
+    "activity",
 ]
 
 
@@ -38,7 +46,7 @@ class Subtree(Record):
     departments: tuple[Id, ...] = ()
     teams: tuple[Id, ...] = ()
     use_cases: tuple[Id, ...] = ()
-    kinds: tuple[Grantable, ...] = ("budget", "exception", "acknowledgement")
+    kinds: tuple[Grantable, ...] = ("budget", "exception", "acknowledgement", "activity")
 
     @property
     def holds(self) -> str:

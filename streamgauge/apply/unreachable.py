@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 
+from schemas.control.activities import PlannedActivity
 from schemas.control.base import moment_us
 from schemas.control.budgets import Budget, Scope
 from schemas.control.snapshot import ControlSnapshot
@@ -24,10 +25,12 @@ def check_reach(after: ControlSnapshot, loaded: Loaded, changed: Iterable[str], 
     problems: list[Problem] = []
     for key in loaded.places:
         record = after.records.get(key)
-        if not isinstance(record, Budget):
+        if not isinstance(record, Budget | PlannedActivity):
             continue
         for field, why in reach.faults(record.scope):
             problems.append(Problem(loaded.place(key, field), field, why))
+        if isinstance(record, PlannedActivity):
+            continue
         if now_us is not None and key in news and record.ends_at is not None and moment_us(record.ends_at) <= now_us:
             why = (
                 f"this span is over since {record.ends_at.isoformat()}, so nothing would be counted: give it an end "

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 Decision = Literal["allow", "warn", "needs_acknowledgement", "stop"]
 #: The mildest first: of several reasons the gravest decides.
 GRAVITY: Final[dict[Decision, int]] = {"allow": 0, "warn": 1, "needs_acknowledgement": 2, "stop": 3}
+
+_NOT_PLAIN: Final = re.compile(r"[^ -~]")
 
 #: Said with every answer.
 NOT_A_LOCK: Final = "advice from what was counted; not a lock: calls under way are counted afterwards"
@@ -91,4 +94,4 @@ class Answer:
         """The gravest reason in one line of plain ASCII, fit for a header."""
         mine = [reason.text for reason in self.reasons if reason.decision == self.decision]
         text = mine[0] if mine and self.decision != "allow" else "nothing speaks against it"
-        return "".join(one if " " <= one <= "~" else "?" for one in text)[:500]
+        return _NOT_PLAIN.sub("?", text)[:500]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
-from schemas.control.budgets import Budget
+from schemas.control.budgets import LEVELS, Budget, Level
 from schemas.control.periods import BudgetPeriod, period_name, period_of
 
 
@@ -19,7 +19,7 @@ class BudgetEntry:
     `shape` and `values`: the columns that it selects by, and each combination of values that matches.
     """
 
-    __slots__ = ("_period", "_whose", "budget", "is_personal", "rule", "shape", "values")
+    __slots__ = ("_levels", "_period", "_whose", "budget", "is_personal", "rule", "shape", "values")
 
     def __init__(self, budget: Budget) -> None:
         self.budget = budget
@@ -30,6 +30,15 @@ class BudgetEntry:
         self.values = tuple(product(*(dict.fromkeys(selectors[name]) for name in self.shape)))
         self._period: BudgetPeriod | None = None
         self._whose: tuple[int, str] | None = None
+        self._levels: dict[Level, int] | None = None
+
+    @property
+    def levels(self) -> dict[Level, int]:
+        """Use at which each level of the document begins."""
+        known = self._levels
+        if known is None:
+            known = self._levels = {level: self.budget.level_units(level) for level in LEVELS}
+        return known
 
     def period(self, us: int) -> BudgetPeriod | None:
         """The period that holds an instant; None outside of a span."""

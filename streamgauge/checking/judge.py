@@ -61,18 +61,18 @@ class Known:
 
 def answer(question: Question, known: Known, config: CheckConfig, now_us: int) -> Answer:
     """Judge one call. Pure: the same knowledge gives the same answer."""
-    resolved = known.rulebook.resolver.resolve(question, now_us)
-    freshness = _freshness(known, config, now_us)
+    documented = known.rulebook.of(question, now_us)
+    resolved, freshness = documented.resolved, _freshness(known, config, now_us)
     reasons = _of_the_check(resolved, known, config, freshness)
     matched = 0
-    for entry in known.rulebook.budgets.matching(resolved.facts):
+    for entry in documented.entries:
         period = entry.period(now_us)
         if period is not None:
             matched += 1
             reason = _of_budget(entry, period, question, known, config, now_us)
             if reason is not None:
                 reasons.append(reason)
-    reasons += known.rulebook.policies.reasons(resolved.facts, now_us)
+    reasons += documented.policies
     decision: Decision = max((reason.decision for reason in reasons), key=GRAVITY.__getitem__, default="allow")
     if not question.explain:
         reasons = [reason for reason in reasons if reason.state not in ("ok", "allowed")]
@@ -81,7 +81,7 @@ def answer(question: Question, known: Known, config: CheckConfig, now_us: int) -
         decision,
         tuple(reasons),
         freshness,
-        {name: value for name, value in resolved.facts.items() if name not in ("user_hash", "session_id", "trace_id")},
+        documented.shown,
         resolved.lost,
         matched,
         _retry_after(reasons) if decision == "stop" else None,
@@ -130,12 +130,15 @@ def _of_budget(
     budget = entry.budget
     status, unknown = _status(entry, period, known)
     used = 0 if status is None else status.used
-    levels = {level: budget.level_units(level) for level in LEVELS} if status is None else status.levels
-    limit = budget.limit_units if status is None else status.limit
-    now, after = _reached(used, 0, levels), _reached(used, _expected(budget.unit, question.estimate), levels)
-    state: BudgetState = "unknown" if unknown is not None and now != "hard" else after
-    if state == "ok" and not question.explain:
+    levels = entry.levels if status is None else status.levels
+    expected = _expected(budget.unit, question.estimate)
+    first = levels["warning"]
+    if unknown is None and used < first and used + expected <= first and not question.explain:
+        # Most of all budgets, nearly always: nothing else is worked out of them. Levels rise.
         return None
+    limit = budget.limit_units if status is None else status.limit
+    now, after = _reached(used, 0, levels), _reached(used, expected, levels)
+    state: BudgetState = "unknown" if unknown is not None and now != "hard" else after
     said = None if status is None or status.acknowledged is None else status.acknowledged.level
     acknowledged = said is not None and (state == "soft" or said == state)
     enforced: Decision = config.unknown if state == "unknown" else _ENFORCED[state]
@@ -202,13 +205,12 @@ def _reached(used: int, more: int, levels: dict[Level, int]) -> BudgetState:
 
 
 def _expected(unit: str, estimate: Estimate) -> int:
-    return {
-        "usd": estimate.cost_nanousd,
-        "tokens": estimate.input_tokens + estimate.output_tokens,
-        "input_tokens": estimate.input_tokens,
-        "output_tokens": estimate.output_tokens,
-        "calls": 1,
-    }[unit]
+    if unit == "usd":
+        return estimate.cost_nanousd
+    if unit == "calls":
+        return 1
+    counted = estimate.input_tokens if unit != "output_tokens" else 0
+    return counted + (estimate.output_tokens if unit != "input_tokens" else 0)
 
 
 def _by_mode(mode: Mode, enforced: Decision) -> Decision:

@@ -12,7 +12,6 @@ import sys
 from typing import Final
 
 import structlog
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from runtime.clock import Clock
@@ -22,6 +21,7 @@ from runtime.metrics import CheckMetrics
 from schemas.topics import Topics
 from streamgauge.checking.config import CheckConfig
 from streamgauge.checking.follower import Follower
+from streamgauge.checking.promptness import be_prompt
 from streamgauge.checking.server import CheckServer
 
 _log = structlog.get_logger("check")
@@ -44,6 +44,8 @@ def serve(
 ) -> None:
     """Answer until SIGTERM or SIGINT. Raises what makes going on wrong, such as a topic that was made again."""
     sys.setswitchinterval(_SWITCH_S)
+    # Before any thread is started: while the follower waits for its turn, it may hold what an answer waits for.
+    _log.debug("check.turns", short=be_prompt())
     asyncio.run(_serve(connection, topics, config, clock, CheckMetrics(registry), health))
 
 
@@ -66,20 +68,18 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, halt.set)
     follower = Follower(connection, topics, config, clock, health, metrics, fatal)
-    server = CheckServer(follower.known, config, clock, metrics)
-    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=2.0)
-    await runner.setup()
+    http = CheckServer(follower.known, config, clock, metrics).http()
     try:
         try:
-            await web.TCPSite(runner, config.host, config.port).start()
+            port = await http.listen(config.host, config.port)
         except OSError as error:
             why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be listened on: {error.strerror}"
             raise CheckPortError(f"port {config.port} of {config.host} {why}: set check.port to a free one") from error
-        _log.info("check.listening", host=config.host, port=runner.addresses[0][1])
+        _log.info("check.listening", host=config.host, port=port)
         follower.start()
         await _until(halt, health)
     finally:
-        await runner.cleanup()
+        await http.close()
         await asyncio.to_thread(follower.stop)
     if ended:
         raise ended[0]

@@ -20,17 +20,18 @@ import json
 from collections.abc import Callable
 from typing import Final
 
-from aiohttp import web
-
 from runtime.clock import Clock
 from runtime.metrics import CheckMetrics
 from streamgauge.checking.answer import NOT_A_LOCK, Answer
 from streamgauge.checking.config import CheckConfig
+from streamgauge.checking.http import HttpServer
+from streamgauge.checking.http_head import Reply, Request
 from streamgauge.checking.judge import Known, answer
-from streamgauge.checking.question import BadQuestion, from_json, from_request
+from streamgauge.checking.question import BadQuestion, Question, from_json, from_request
 
-#: A question has some hundred bytes.
-MAX_BODY: Final = 64 * 1024
+#: Questions held as they were read: gateways ask the same again and again.
+_HELD: Final = 2_048
+_ABSENT: Final = Reply(404, b'{"error": "ask at /check, or below it"}')
 
 
 class CheckServer:
@@ -38,80 +39,77 @@ class CheckServer:
 
     def __init__(self, known: Callable[[], Known], config: CheckConfig, clock: Clock, metrics: CheckMetrics) -> None:
         self._known, self._config, self._clock, self._metrics = known, config, clock, metrics
+        self._read: dict[bytes, Question] = {}
 
-    def application(self) -> web.Application:
-        """The routes, for an aiohttp runner."""
-        app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_post("/check", self._post)
-        app.router.add_route("*", "/check", self._ask)
-        app.router.add_route("*", "/check/{rest:.*}", self._ask)
-        return app
+    def http(self) -> HttpServer:
+        """The server, for the running event loop."""
+        return HttpServer(self)
 
-    async def _post(self, request: web.Request) -> web.Response:
-        """A JSON question; without a body it is a proxy's."""
-        if not request.can_read_body:
-            return await self._ask(request)
+    def wants_body(self, method: str, path: str) -> bool:
+        """Only that of a JSON question."""
+        return method == "POST" and path == "/check"
+
+    def answer(self, request: Request) -> Reply:
+        """The reply to any request."""
         began = self._clock.monotonic()
+        if request.path != "/check" and not request.path.startswith("/check/"):
+            return _ABSENT
         refused = self._refuse_stranger(request)
         if refused is not None:
             return refused
         try:
-            told = answer(from_json(await request.read()), self._known(), self._config, self._clock.now_us())
+            return self._of_json(request.body, began) if request.body else self._of_proxy(request, began)
         except BadQuestion as error:
-            return self._bad(error)
-        return self._tell(told, 200, began)
+            self._metrics.refused.labels("question").inc()
+            return _json({"error": str(error)}, 400)
 
-    async def _ask(self, request: web.Request) -> web.Response:
-        """A proxy's question."""
-        began = self._clock.monotonic()
-        refused = self._refuse_stranger(request)
-        if refused is not None:
-            return refused
-        try:
-            query = [(name, value) for name, value in request.query.items() if name != "deny"]
-            # Below /check stands the caller's own path, and what its query says is not meant for us.
-            own = request.path == "/check"
-            question = from_request(query if own else (), request.headers.items())
-            told = answer(question, self._known(), self._config, self._clock.now_us())
-            return self._tell(told, _code(told, request.query.get("deny") if own else None), began)
-        except BadQuestion as error:
-            return self._bad(error)
+    def _of_json(self, body: bytes, began: float) -> Reply:
+        question = self._read.get(body)
+        if question is None:
+            question = from_json(body)
+            if len(self._read) >= _HELD:
+                self._read.clear()
+            self._read[body] = question
+        return self._tell(answer(question, self._known(), self._config, self._clock.now_us()), 200, began)
 
-    def _refuse_stranger(self, request: web.Request) -> web.Response | None:
+    def _of_proxy(self, request: Request, began: float) -> Reply:
+        """Below /check stands the caller's own path, and what its query says is not meant for us."""
+        own = request.path == "/check"
+        query = request.query if own else []
+        question = from_request([(name, value) for name, value in query if name != "deny"], request.headers)
+        told = answer(question, self._known(), self._config, self._clock.now_us())
+        deny = next((value for name, value in query if name == "deny"), None)
+        return self._tell(told, _code(told, deny), began)
+
+    def _refuse_stranger(self, request: Request) -> Reply | None:
         token = self._config.token
         if token is None:
             return None
-        brought = request.headers.get("Authorization", "")
+        brought = request.header("authorization") or ""
         if hmac.compare_digest(brought.encode("utf-8", "replace"), f"Bearer {token}".encode()):
             return None
         self._metrics.refused.labels("token").inc()
-        return web.json_response(
-            {"error": "this check asks for `Authorization: Bearer …` with its setting check.password"},
-            status=401,
-        )
+        return _json({"error": "this check asks for `Authorization: Bearer …` with its setting check.password"}, 401)
 
-    def _bad(self, error: BadQuestion) -> web.Response:
-        self._metrics.refused.labels("question").inc()
-        return web.json_response({"error": str(error)}, status=400)
-
-    def _tell(self, told: Answer, code: int, began: float) -> web.Response:
+    def _tell(self, told: Answer, code: int, began: float) -> Reply:
         fresh = told.freshness
         behind = "unknown" if fresh.read_behind_s is None else str(fresh.read_behind_s)
-        headers = {
-            "X-Streamgauge-Decision": told.decision,
-            "X-Streamgauge-Reason": told.headline,
-            "X-Streamgauge-Freshness": f"read_behind_s={behind}; stale={'yes' if fresh.stale else 'no'}",
-            "X-Streamgauge-Note": NOT_A_LOCK,
-            "Cache-Control": "no-store",
-        }
+        headers = [
+            ("X-Streamgauge-Decision", told.decision),
+            ("X-Streamgauge-Reason", told.headline),
+            ("X-Streamgauge-Freshness", f"read_behind_s={behind}; stale={'yes' if fresh.stale else 'no'}"),
+            ("X-Streamgauge-Note", NOT_A_LOCK),
+            ("Cache-Control", "no-store"),
+        ]
         if told.retry_after_s is not None:
-            headers["Retry-After"] = str(told.retry_after_s)
-        response = web.Response(
-            text=json.dumps(told.as_json()), status=code, headers=headers, content_type="application/json"
-        )
+            headers.append(("Retry-After", str(told.retry_after_s)))
         self._metrics.answers.labels(told.decision).inc()
         self._metrics.seconds.observe(self._clock.monotonic() - began)
-        return response
+        return Reply(code, json.dumps(told.as_json()).encode(), tuple(headers))
+
+
+def _json(told: dict[str, str], code: int) -> Reply:
+    return Reply(code, json.dumps(told).encode())
 
 
 def _code(told: Answer, deny: str | None) -> int:

@@ -22,6 +22,7 @@ from streamgauge.cli import (
     doctor,
     enrich,
     exceptions,
+    forward,
     governance,
     offsets,
     query,
@@ -89,6 +90,7 @@ enrich.add(app, _RUN)
 agents.add(app, _RUN)
 sink.add(app, _RUN)
 check.add(app, _RUN)
+forward.add(app, _RUN)
 topics.add(app, _STEER)
 offsets.add(app, _STEER)
 schemas.add(app, _STEER)

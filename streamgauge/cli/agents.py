@@ -31,6 +31,7 @@ def _body(role: Role) -> None:
     from streamgauge.agents_asking import Asking
     from streamgauge.agents_detail import AgentsDetail
     from streamgauge.agents_history import AgentsHistory
+    from streamgauge.agents_reviews import AgentsReviews
     from streamgauge.settings.convert import agents_config, clickhouse_target
     from streams.agents.run import run_agents
 
@@ -50,4 +51,5 @@ def _body(role: Role) -> None:
         role.halt,
         (lambda: AgentsHistory(asking())) if role.settings.agents.history else None,
         (lambda: AgentsDetail(asking())) if role.settings.agents.investigate else None,
+        (lambda: AgentsReviews(asking())) if config.reviews.enabled else None,
     )

@@ -10,6 +10,10 @@ import typer
 from streamgauge.cli.options import Json, examples, settings_of
 
 if TYPE_CHECKING:
+    from runtime.connection import KafkaConnection
+    from schemas.control.snapshot import ControlSnapshot
+    from schemas.topics import Topics
+    from streamgauge.apply import Plan
     from streamgauge.apply.effects import Effect
 
 
@@ -51,6 +55,7 @@ def command(
     from runtime.control_log import ControlLog
     from schemas.control.base import moment_us
     from streamgauge.apply import Overtaken, load_files, make_plan, publish_plan
+    from streamgauge.apply.activities import activity_notes
     from streamgauge.apply.effects import effects_of
     from streamgauge.apply.standing import StandingHidden, read_standing
     from streamgauge.apply.telling import as_data, told
@@ -79,12 +84,14 @@ def command(
     finally:
         log.close()
     effects: tuple[Effect, ...] = ()
-    notes = list(plan.notes)
+    notes = [*plan.notes, *activity_notes(plan, now_us)]
     if dry_run:
         try:
             effects = effects_of(plan, current, read_standing(connection, topics, now), now_us)
         except StandingHidden as hidden:
             notes.append(f"what it would do to today's states is not told: {hidden}")
+        if any(change.key.startswith("activity/") for change in plan.changes):
+            notes += _quieted(plan, connection, topics, plan.applied_to(current), now_us)
     if json:
         emit_json(as_data(plan, effects, notes, applied=not dry_run))
         return
@@ -101,3 +108,22 @@ def command(
     done = "would change" if dry_run else "changed"
     rest = f", {plan.unmanaged} in force but not in these files (--prune deletes them)" if plan.unmanaged else ""
     typer.echo(f"{len(plan.changes)} {done}, {plan.unchanged} as before{rest}.")
+
+
+def _quieted(plan: Plan, connection: KafkaConnection, topics: Topics, after: ControlSnapshot, now_us: int) -> list[str]:
+    """Open alerts that planned activities would cover; nothing where this login may not read alerts."""
+    from confluent_kafka import KafkaError, KafkaException
+
+    from streamgauge.alerts.reading import fold, read_alerts
+    from streamgauge.apply.activities import quieted
+    from streamgauge.tail import TopicMissing
+
+    try:
+        stories = fold(read_alerts(connection, topics.alerts, lambda _why: None))
+    except TopicMissing as missing:
+        return [f"which alerts it would quiet is not told: {missing}"]
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            raise
+        return [f"which alerts it would quiet is not told: this login may not read {topics.alerts}"]
+    return list(quieted(plan, [story.last for story in stories.values()], after, now_us))

@@ -75,13 +75,13 @@ def command(
     command = _reprice(since, until, model, again, closed_before, reason)
     report = _look(settings, command) if not yes else None
     if report is not None and not json:
-        _print(report, "would be")
+        _print(report, written=False)
     if not dry_run and (report is None or report.events):
         if report is not None and not typer.confirm("Write this?"):
             raise typer.Exit(1)
         report = _write(settings, command, quiet=json)
         if not json:
-            _print(report, "are")
+            _print(report, written=True)
     assert report is not None
     if json:
         emit_json(_as_json(report, written=not dry_run))
@@ -142,7 +142,7 @@ def _write(settings: Settings, command: Reprice, *, quiet: bool) -> Report:
     ):
         wait_until_written(writer, database, SystemClock(), tell)
         return command.write(
-            database, *prices, writer, lambda adjustment, events: tell(f"Written: {adjustment}, {events:,} events.")
+            database, *prices, writer, lambda adjustment, events: tell(f"Written: {adjustment}, {_counted(events)}.")
         )
 
 
@@ -164,8 +164,19 @@ def _prices(settings: Settings) -> tuple[Any, Any]:
     return snapshot, Provisional(enrich.provisional_input_usd_per_mtok, enrich.provisional_output_usd_per_mtok)
 
 
-def _print(report: Report, verb: str) -> None:
-    from streamgauge.cli.output import amount, print_table
+def exact_usd(nanousd: int) -> str:
+    """Dollars with cents, and with what is below a cent where there is any: `$1,234.50`, `$0.003`."""
+    dollars, nano = divmod(abs(nanousd), 1_000_000_000)
+    cents, below = divmod(nano, 10_000_000)
+    return f"{'-' if nanousd < 0 else ''}${dollars:,}.{cents:02d}{f'{below:07d}'.rstrip('0')}"
+
+
+def _counted(events: int) -> str:
+    return f"{events:,} event{'' if events == 1 else 's'}"
+
+
+def _print(report: Report, *, written: bool) -> None:
+    from streamgauge.cli.output import print_table
 
     if not report.events:
         typer.echo(f"Nothing to price: no event in question has a price by {report.rate_card} that it did not have.")
@@ -186,16 +197,17 @@ def _print(report: Report, verb: str) -> None:
                 line.model,
                 f"{one.events:,}",
                 str(len(one.teams)),
-                amount(one.released, "nanousd"),
-                amount(one.cost, "nanousd"),
+                exact_usd(one.released),
+                exact_usd(one.cost),
                 "now: the month is closed" if line.is_closed else "at their own time",
             )
             for line, one in sorted(report.lines.items())
         ],
         whole=("month", "events", "cost"),
     )
+    verb = ("is" if report.events == 1 else "are") if written else "would be"
     typer.echo(
-        f"{report.events:,} events {verb} priced by {report.rate_card}: {amount(report.cost, 'nanousd')}. "
+        f"{_counted(report.events)} {verb} priced by {report.rate_card}: {exact_usd(report.cost)}. "
         "Released: what USD budgets held in their place."
     )
 

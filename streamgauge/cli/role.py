@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from schemas.decoding import SchemaSource
     from streamgauge.settings import Settings
 
-RoleName = Literal["enrich", "agents", "sink"]
+RoleName = Literal["enrich", "agents", "sink", "forward"]
 
 
 class TopicsMissing(RuntimeError):
@@ -107,7 +107,7 @@ def _watched(role: Role, name: RoleName, body: Callable[[Role], None]) -> None:
 
     watch = ProgressWatch(
         role.connection,
-        groups_of(name, role.topics),
+        groups_of(name, role.topics, role.settings.forward.instance),
         role.health,
         HealthMetrics(role.registry),
         role.clock,
@@ -126,13 +126,15 @@ def _watched(role: Role, name: RoleName, body: Callable[[Role], None]) -> None:
         raise fatal[0]
 
 
-def groups_of(name: RoleName, topics: Topics) -> dict[str, str]:
-    """The consumer group by which a role reads each of its topics."""
+def groups_of(name: RoleName, topics: Topics, instance: str = "") -> dict[str, str]:
+    """The consumer group by which a role reads each of its topics. `instance`: which of several forwarders."""
     group = f"{topics.prefix}{GROUPS[name]}"
     if name == "enrich":
         return {topics.events: group}
     if name == "agents":
         return {topics.tallies: group}
+    if name == "forward":
+        return {topics.alerts: f"{group}.{instance}" if instance else group}
     records = (topics.outcomes, topics.rejected, topics.alerts, topics.status, topics.adjustments)
     return {topics.enriched: group} | dict.fromkeys(records, f"{group}.records")
 

@@ -18,10 +18,27 @@ TOLERANCE: Final = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """One planted incident; `alert` None: nobody noticed."""
+    """One planted incident; `alert` None: nobody noticed. `told`: its newest state while it went on: that knows
+    most."""
 
     incident: Incident
     alert: Alert | None
+    told: Alert | None = None
+
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with how it was noticed, as half a sentence."""
+        if self.alert is None or self.told is None:
+            return "has no alert"
+        looks = self.incident.looks
+        if looks and self.told.incident not in looks:
+            return f"is named {self.told.incident or 'nothing'} by its alert, not {looks[0]}: {self.told.summary}"
+        if self.incident.activity is not None and self.alert.pages:
+            return f"wakes somebody, though it is planned as {self.incident.activity}"
+        if self.told.activity != self.incident.activity:
+            planned = self.incident.activity or "no planned activity"
+            return f"is told under {self.told.activity or 'no planned activity'}, not {planned}"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +70,19 @@ def match_alerts(incidents: Sequence[Incident], alerts: Iterable[Alert]) -> Matc
         best = found[0] if found else None
         if best is not None:
             taken.add(best.alert_id)
-        matched.append(Matched(incident, best))
+        own = [alert for alert in told if best is not None and alert.alert_id == best.alert_id]
+        matched.append(Matched(incident, best, _knowing(own)))
     unplanted = {
         alert.alert_id: alert
         for alert in firing
         if alert.pages and not any(is_about(alert, incident) for incident in incidents)
     }
     return Matching(tuple(matched), tuple(unplanted.values()))
+
+
+def _knowing(states: Sequence[Alert]) -> Alert | None:
+    """The newest state before the end: what is told afterwards is about all of it, the return to the usual too."""
+    return next((state for state in reversed(states) if state.state != "resolved"), None)
 
 
 def is_about(alert: Alert, incident: Incident) -> bool:

@@ -2,8 +2,9 @@
 of its own.
 
 1. start the house on free ports and a temporary folder, so that a running `streamgauge up` is not disturbed;
-2. apply the company's documents, as a person would;
-3. send its month in chunks of event time, at an even pace;
+2. apply the company's documents and what it has planned, as a person would;
+3. send its month in chunks of event time, at an even pace; stand still where a spike is being looked into, since hours
+   of it pass in a moment here;
 4. wait until all of it has come out at the other end;
 5. compare: sums, incidents with alerts, and ask three questions.
 A crash or Ctrl-C anywhere stops the house and removes the folder.
@@ -20,11 +21,14 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import yaml
+
 from runtime.control_log import ControlLog
 from sources.bulk import BulkProducer
 from sources.fleet import Fleet, house_files
 from streamgauge.apply import load_files, make_plan, publish_plan
 from streamgauge.asking import Answer, open_database
+from streamgauge.demo.lookout import Lookout
 from streamgauge.demo.matching import match_alerts
 from streamgauge.demo.report import Question, Report
 from streamgauge.demo.watcher import Watcher
@@ -75,7 +79,7 @@ def run_demo(plan: DemoPlan, view: View) -> Report:
         )
         view.step("starting broker, ClickHouse, enrich, agents and sink")
         with House(house_plan) as house:
-            _apply(house, view)
+            _apply(house, fleet, Path(folder), view)
             with Watcher(house.connection, house.topics) as watcher, open_database(house.reader) as database:
                 sent = _send(fleet, house, watcher, plan.send_s, view)
                 seen, rows = _drain(house, watcher, database, sent, view)
@@ -93,9 +97,12 @@ def run_demo(plan: DemoPlan, view: View) -> Report:
         )
 
 
-def _apply(house: House, view: View) -> None:
-    view.step("applying its directory, use cases, model catalogue, budgets and prices")
-    loaded = load_files(house_files(), house.state.user_key().encode())
+def _apply(house: House, fleet: Fleet, folder: Path, view: View) -> None:
+    view.step("applying its directory, use cases, model catalogue, budgets, prices and planned activities")
+    planned = folder / "planned.yaml"
+    documents = [one.model_dump(mode="json", exclude_defaults=True) | {"kind": one.kind} for one in fleet.activities]
+    planned.write_text(yaml.safe_dump_all(documents), encoding="utf-8")
+    loaded = load_files((*house_files(), planned), house.state.user_key().encode())
     log = ControlLog(house.connection, house.topics.control)
     try:
         publish_plan(make_plan(loaded, log.read_to_end()), house.connection, house.topics)
@@ -106,7 +113,7 @@ def _apply(house: House, view: View) -> None:
 def _send(fleet: Fleet, house: House, watcher: Watcher, send_s: float, view: View) -> int:
     """Events acknowledged by Kafka."""
     view.step(f"sending {fleet.total_events:,} events of {(fleet.end - fleet.start).days} days")
-    began = time.monotonic()
+    began, lookout = time.monotonic(), Lookout(fleet.incidents)
     with (
         BulkProducer(house.connection, house.topics.events) as usage,
         BulkProducer(house.connection, house.topics.outcomes, event="outcome_event") as outcomes,
@@ -114,6 +121,13 @@ def _send(fleet: Fleet, house: House, watcher: Watcher, send_s: float, view: Vie
         for chunk in fleet.chunks():
             usage.send_messages(chunk.messages(usage.partitions))
             outcomes.send_messages(chunk.outcome_messages(outcomes.partitions))
+            while (incident := lookout.awaited(chunk.starts_at, chunk.ends_at, watcher.seen().alerts)) is not None:
+                house.watch()
+                usage.flush()
+                view.sent(usage.sent, fleet.total_events, watcher.seen())
+                time.sleep(_TICK_S)
+                lookout.waited(incident, _TICK_S)
+                began += _TICK_S
             due = began + send_s * (chunk.index + 1) / fleet.chunk_count
             while True:
                 house.watch()

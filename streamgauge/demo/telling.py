@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from streamgauge.alerts.reading import fold, short
+from streamgauge.alerts.story_text import story_lines
 from streamgauge.cli.budgets import BUDGET_COLUMNS, budget_row
-from streamgauge.cli.output import cell, moment, print_table
+from streamgauge.cli.output import cell, console, moment, print_table
 
 if TYPE_CHECKING:
+    from streamgauge.demo.matching import Matched
     from streamgauge.demo.report import Report
 
 _BUDGETS_SHOWN: Final = 8
@@ -22,7 +25,9 @@ Try next:
   streamgauge apply FOLDER                        your own teams, budgets and prices
   streamgauge replay TRACE --format azure-llm     a trace of real calls
   streamgauge query "SELECT * FROM cost_per_outcome"
-  streamgauge alerts --follow                     and see one fire"""
+  streamgauge alerts --follow                     and see one fire
+  streamgauge alerts show ID                      all that is known of it: causes, carriers, what to do, whose it is
+  streamgauge alerts expected ID                  it is known: quiet until it is over (also: ack, noise)"""
 
 
 def tell(report: Report) -> None:
@@ -41,19 +46,17 @@ def tell(report: Report) -> None:
         whole=("budget", "period"),
     )
     print_table(
-        [("planted", "left"), ("team", "left"), ("at (UTC)", "left"), ("alert that caught it", "left"), ("at", "left")],
         [
-            (
-                one.incident.name,
-                one.incident.team,
-                moment(one.incident.expected_at),
-                one.alert.summary if one.alert else "none",
-                moment(one.alert.occurred_at) if one.alert else "",
-            )
-            for one in report.matching.incidents
+            ("planted", "left"),
+            ("team", "left"),
+            ("at (UTC)", "left"),
+            ("its alert says", "left"),
+            ("because", "left"),
+            ("page", "left"),
         ],
+        [_caught(one) for one in report.matching.incidents],
         title="What was planted, and what caught it",
-        whole=("at (UTC)", "at"),
+        whole=("at (UTC)", "page"),
     )
     for alert in report.matching.unplanted:
         typer.echo(f"  a page that nobody planted: {moment(alert.occurred_at)} {alert.summary}")
@@ -63,4 +66,34 @@ def tell(report: Report) -> None:
             [[cell(value) for value in row] for row in question.answer.rows],
             title=question.title,
         )
+    _show_one(report)
     typer.echo(_NEXT)
+
+
+def _caught(one: Matched) -> tuple[str, ...]:
+    incident, told = one.incident, one.told
+    planted = (incident.name, incident.team, moment(incident.expected_at))
+    if one.alert is None or told is None:
+        return (*planted, "nothing: nobody noticed", "", "")
+    if told.incident is None:
+        return (*planted, told.summary, "", "yes" if one.alert.pages else "no")
+    named = (told.incident if told.activity is None else f"planned: {told.activity}").replace("_", " ")
+    because = [cause.label for cause in told.explanation[:1]]
+    # The use case is in most cases the alert's own.
+    because += [cause.label for cause in told.carried_by if cause.dimension != "use_case"][:1]
+    if told.behind is not None:
+        because.append(told.behind)
+    return (*planted, named, "; ".join(because), "yes" if one.alert.pages else "no")
+
+
+def _show_one(report: Report) -> None:
+    """One spike as `streamgauge alerts show` prints it: the one that carries most beside its measure."""
+    told = [one.told for one in report.matching.incidents if one.told is not None and one.told.explanation]
+    if not told:
+        return
+    most = max(told, key=lambda alert: (len(alert.carried_by), alert.impact or 0, alert.alert_id))
+    story = fold(report.seen.alerts)[most.alert_id]
+    typer.echo(f"\nOne of them, as `streamgauge alerts show {short(most.alert_id)}` prints it:\n")
+    for line in story_lines(story, None, console().width):
+        typer.echo(f"  {line}" if line else "")
+    typer.echo("")

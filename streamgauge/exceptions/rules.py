@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from runtime.rights import RULE, exception_fault, exception_scope
+from schemas.control.budgets import Scope
 from schemas.control.decisions import Decision
 from schemas.control.exceptions import ExceptionGrant, ExceptionRule
 from schemas.control.snapshot import ControlSnapshot
+from streams.enrich.policy.selecting import departments_below
 
 
 def decide_by_rule(grant: ExceptionGrant, snapshot: ControlSnapshot, now: datetime) -> Decision | None:
@@ -37,9 +39,9 @@ def is_met(rule: ExceptionRule, grant: ExceptionGrant, snapshot: ControlSnapshot
         return False
     if rule.budgets and grant.budget not in rule.budgets:
         return False
-    if rule.teams and scope.team not in rule.teams:
+    if rule.teams and not _of_teams(rule, grant, scope, snapshot):
         return False
-    if rule.stage is not None and scope.stage != rule.stage:
+    if rule.stage is not None and not _of_stage(rule, grant, scope, snapshot):
         return False
     if rule.data_classes and not _of_class(rule, grant, snapshot):
         return False
@@ -50,6 +52,29 @@ def is_met(rule: ExceptionRule, grant: ExceptionGrant, snapshot: ControlSnapshot
     if not set(rule.evidence) <= {one.kind for one in grant.evidence}:
         return False
     return _of_size(rule, grant, snapshot)
+
+
+def _of_teams(rule: ExceptionRule, grant: ExceptionGrant, scope: Scope, snapshot: ControlSnapshot) -> bool:
+    """A permission that names no team holds for all, or for those of its department: a denial of one is about it."""
+    if scope.team is not None or rule.verdict == "approve" or grant.permits is None:
+        return scope.team in rule.teams
+    if scope.department is None:
+        return True
+    below = departments_below(snapshot.departments).get(scope.department, [scope.department])
+    return any(
+        term.department in below
+        for name in rule.teams
+        if (team := snapshot.teams.get(name)) is not None
+        for term in team.terms
+    )
+
+
+def _of_stage(rule: ExceptionRule, grant: ExceptionGrant, scope: Scope, snapshot: ControlSnapshot) -> bool:
+    """A permission that names no stage holds for both, unless its use case has one."""
+    if scope.stage is not None or rule.verdict == "approve" or grant.permits is None:
+        return scope.stage == rule.stage
+    use_case = snapshot.use_cases.get(scope.use_case or "")
+    return use_case is None or use_case.stage in (None, rule.stage)
 
 
 def _of_class(rule: ExceptionRule, grant: ExceptionGrant, snapshot: ControlSnapshot) -> bool:

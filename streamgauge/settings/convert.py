@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sinks.config import ClickHouseTarget, SinkConfig
     from streamgauge.checking.config import CheckConfig
+    from streamgauge.forwarding.config import ForwardConfig
     from streams.agents.config import AgentsConfig
     from streams.enrich.config import EnrichConfig
 
@@ -98,9 +99,10 @@ def enrich_config(settings: Settings) -> EnrichConfig:
 def agents_config(settings: Settings) -> AgentsConfig:
     from streams.agents.config import AgentsConfig
     from streams.agents.policy.limits import PolicyLimits
+    from streams.agents.reviews.policy import ReviewPolicy
     from streams.agents.spikes.policy import SpikePolicy
 
-    spikes = settings.agents.spikes
+    spikes, reviews = settings.agents.spikes, settings.agents.reviews
     policy = SpikePolicy(enabled=spikes.enabled)
     if spikes.excess_per_hour_usd is not None:
         policy = replace(policy, excess_per_hour=_nano(spikes.excess_per_hour_usd))
@@ -112,9 +114,19 @@ def agents_config(settings: Settings) -> AgentsConfig:
         checkpoint_s=settings.agents.checkpoint_s,
         historical_after_s=settings.agents.historical_after_s,
         web_port=settings.agents.web_port or None,
+        runbook=settings.agents.runbook,
         spikes=policy,
         policy=PolicyLimits(
             quiet_minutes=settings.agents.policy.quiet_hours * 60, least_calls=settings.agents.policy.least_calls
+        ),
+        reviews=ReviewPolicy(
+            enabled=reviews.enabled,
+            ratio=reviews.ratio,
+            least_extra=_nano(reviews.usd_per_month),
+            least_calls=reviews.least_calls,
+            outcome_ratio=reviews.outcome_ratio,
+            least_outcome_extra=_nano(reviews.outcome_usd_per_month),
+            least_outcomes=reviews.least_outcomes,
         ),
     )
 
@@ -133,6 +145,50 @@ def check_config(settings: Settings) -> CheckConfig:
         personal=check.personal,
         token=reveal(check.password),
         user_key=None if key is None else key.encode(),
+    )
+
+
+def forward_config(settings: Settings) -> ForwardConfig:
+    """SettingsError when nobody said where Alertmanager is, or what was said does not go together."""
+    from urllib.parse import urlsplit
+
+    from streamgauge.forwarding.config import ForwardConfig
+
+    forward = settings.forward
+    variable = variable_name(("forward", "url"))
+    if forward.url is None:
+        raise SettingsError(f"forward.url is not set: say where Alertmanager is, such as {variable}=http://HOST:9093")
+    parts = urlsplit(forward.url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise SettingsError(
+            "forward.url must be http://HOST:PORT or https://HOST:PORT, without a login: that stands in "
+            "forward.username and forward.password, or in forward.token"
+        )
+    if forward.ca_file is not None and parts.scheme != "https":
+        raise SettingsError("forward.ca_file is given but forward.url is not https: change one of the two")
+    if forward.token is not None and (forward.username is not None or forward.password is not None):
+        raise SettingsError("forward.token and a login (forward.username) exclude each other: give one of them")
+    if (forward.username is None) != (forward.password is None):
+        raise SettingsError(
+            f"forward.username and {variable_name(('forward', 'password'))} belong together: give both or neither"
+        )
+    if forward.keep_s < 3 * forward.repost_s:
+        raise SettingsError(
+            f"forward.keep_s is {forward.keep_s:g} and forward.repost_s {forward.repost_s:g}: alerts would be taken as "
+            "resolved between two posts; make keep_s at least three times repost_s"
+        )
+    return ForwardConfig(
+        group=f"{settings.topics.prefix}streamgauge.forward{f'.{forward.instance}' if forward.instance else ''}",
+        url=forward.url.rstrip("/"),
+        username=forward.username,
+        password=reveal(forward.password),
+        token=reveal(forward.token),
+        ca_file=_trust_root("forward.ca_file", forward.ca_file),
+        timeout_s=forward.timeout_s,
+        repost_s=forward.repost_s,
+        keep_s=forward.keep_s,
+        send_info=forward.send_info,
+        dashboard_url=forward.dashboard_url,
     )
 
 

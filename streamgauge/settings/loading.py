@@ -29,6 +29,7 @@ from streamgauge.settings.sections import (
     CheckSettings,
     ClickHouseSettings,
     EnrichSettings,
+    ForwardSettings,
     HttpSettings,
     KafkaSettings,
     LocalSettings,
@@ -59,6 +60,7 @@ class Settings(BaseSettings):
     agents: AgentsSettings = Field(AgentsSettings(), description="The control plane.")
     sink: SinkSettings = Field(SinkSettings(), description="The writer into ClickHouse.")
     check: CheckSettings = Field(CheckSettings(), description="Answers to gateways, before a call.")
+    forward: ForwardSettings = Field(ForwardSettings(), description="Alerts, to Alertmanager.")
     logs: LogSettings = Field(LogSettings(), description="Logs on standard error.")
     http: HttpSettings = Field(HttpSettings(), description="Health and metrics of a role.")
     signing: SigningSettings = Field(SigningSettings(), description="Whose key decisions are signed with.")

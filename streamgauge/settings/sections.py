@@ -200,11 +200,32 @@ class PolicySettings(Section):
     )
 
 
+class ReviewSettings(Section):
+    enabled: bool = Field(
+        True, description="Ask ClickHouse every hour for workflows that have become dearer, every day for use cases."
+    )
+    ratio: float = Field(
+        1.5, ge=1.2, le=100, description="A workflow is told when a call costs, or takes in tokens, so many times more."
+    )
+    usd_per_month: Decimal = Field(
+        Decimal(100), ge=1, description="A workflow that costs less than this a month beyond the usual is not told."
+    )
+    least_calls: int = Field(5, ge=1, description="An hour of a workflow counts from so many calls on.")
+    outcome_ratio: float = Field(
+        1.5, ge=1.2, le=100, description="A use case is told when an outcome costs so many times more than weeks ago."
+    )
+    outcome_usd_per_month: Decimal = Field(
+        Decimal(100), ge=1, description="A use case whose dearer outcomes cost less than this a month is not told."
+    )
+    least_outcomes: int = Field(20, ge=1, description="A week counts from so many outcomes on that were reached.")
+
+
 class AgentsSettings(Section):
     settle_ms: int = Field(250, ge=10, le=60_000, description="How often tallies are folded and judged.")
     checkpoint_s: float = Field(1.0, gt=0, le=60, description="Longest that changed state waits when nothing fires.")
     spikes: SpikeSettings = Field(SpikeSettings(), description="When a rise is worth a page.")
     policy: PolicySettings = Field(PolicySettings(), description="When broken policies are told.")
+    reviews: ReviewSettings = Field(ReviewSettings(), description="When slow changes are told.")
     web_port: Port = Field(0, description="Port on loopback where Faust serves team totals; 0: none.")
     historical_after_s: int = Field(
         172_800,
@@ -215,7 +236,14 @@ class AgentsSettings(Section):
         True, description="Ask ClickHouse what a budget that is made in mid-period used before; off: it is unknown."
     )
     investigate: bool = Field(
-        True, description="Ask ClickHouse what rose when a budget crosses a level; the alert is then told once more."
+        True,
+        description="Ask ClickHouse what rose when a budget crosses a level, and what carries a spike; the alert is "
+        "then told once more.",
+    )
+    runbook: NonEmpty | None = Field(
+        None,
+        description="Address of a runbook that alerts on spikes link to; `{incident}` in it stands for what it looks "
+        "like, such as `cache_collapse`.",
     )
 
 
@@ -258,6 +286,36 @@ class CheckSettings(Section):
     personal: bool = Field(True, description="Read the status of budgets about one person, where Kafka lets us.")
     password: SecretStr | None = Field(
         None, description="What gateways bring as `Authorization: Bearer …`; none: all who reach the port are answered."
+    )
+
+
+class ForwardSettings(Section):
+    url: str | None = Field(
+        None,
+        description="`http(s)://HOST:PORT` of Alertmanager, with its path prefix where it has one. "
+        "Needed by `streamgauge forward`.",
+    )
+    username: str | None = Field(None, description="Login name for Alertmanager (basic authentication).")
+    password: SecretStr | None = Field(None, description="Password for Alertmanager.")
+    token: SecretStr | None = Field(None, description="Sent as `Authorization: Bearer …` instead of a login.")
+    ca_file: Path | None = Field(None, description="PEM file of the trust root for an https Alertmanager.")
+    timeout_s: float = Field(10.0, gt=0, le=120, description="Longest wait for Alertmanager's answer.")
+    repost_s: float = Field(
+        60.0, ge=1, le=3_600, description="Open alerts are posted again this often: Alertmanager keeps none on disk."
+    )
+    keep_s: float = Field(
+        3_600.0,
+        ge=5,
+        le=86_400,
+        description="Without a word from us Alertmanager takes an alert as resolved after so long; "
+        "at least three times `repost_s`.",
+    )
+    send_info: bool = Field(False, description="Forward alerts of severity info as well.")
+    dashboard_url: str | None = Field(
+        None, description="Where an alert's source link leads that has no dashboard of its own; none: no link."
+    )
+    instance: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{0,40}$")] = Field(
+        "", description="Name of this forwarder where several run, one for each Alertmanager of a cluster."
     )
 
 

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from streams.agents.arrow_columns import integers, is_null
 from streams.agents.names import Names
-from streams.agents.spikes.buckets import BUCKET_MINUTES, bucket_keys
+from streams.agents.spikes.buckets import BUCKET_MINUTES, WIDTH, bucket_keys
+from streams.agents.spikes.pairs import Pairs
 from streams.agents.sums import group, pack
 from streams.agents.watermarks import Moment
 from streams.agents.windows import TEAM_MEASURES
@@ -62,8 +63,10 @@ class BudgetRows:
         return slice(int(first), int(last))
 
 
-def read_rows(entries: list[Entry], teams: Names, classes: Names, budgets: Names) -> tuple[Cells, BudgetRows, int]:
-    """All rows of the entries, and how many there were. New names are added to the three `Names`."""
+def read_rows(
+    entries: list[Entry], teams: Names, pairs: Pairs, classes: Names, budgets: Names
+) -> tuple[Cells, BudgetRows, int]:
+    """All rows of the entries, and how many there were. New names are added to the four `Names`."""
     tables, orders = [], []
     for number, entry in enumerate(entries):
         for table in entry.tables:
@@ -80,7 +83,7 @@ def read_rows(entries: list[Entry], teams: Names, classes: Names, budgets: Names
         table, order = table.filter(pa.array(of_team)), order[of_team]
     is_cell = is_null(table["budget_id"])
     limits = np.array([_closed(entry.before) for entry in entries], dtype=np.int64)
-    cells = _cells(table.filter(pa.array(is_cell)), limits[order[is_cell]], teams, classes)
+    cells = _cells(table.filter(pa.array(is_cell)), limits[order[is_cell]], teams, pairs, classes)
     rows = _budgets(table.filter(pa.array(~is_cell)), order[~is_cell], budgets)
     return cells, rows, table.num_rows
 
@@ -97,10 +100,12 @@ def _matrix(table: pa.Table, names: tuple[str, ...]) -> np.ndarray:
     return matrix
 
 
-def _cells(table: pa.Table, limits: np.ndarray, teams: Names, classes: Names) -> Cells:
+def _cells(table: pa.Table, limits: np.ndarray, teams: Names, pairs: Pairs, classes: Names) -> Cells:
     if not table.num_rows:
         return _no_cells()
-    team = teams.numbers(table["team_id"].combine_chunks(), UNATTRIBUTED)
+    team_id = pc.fill_null(table["team_id"].combine_chunks(), UNATTRIBUTED)
+    team = teams.numbers(team_id, UNATTRIBUTED)
+    pair = pairs.of_rows(team_id, pc.fill_null(table["use_case"].combine_chunks(), ""))
     model_class = classes.numbers(table["model_class"].combine_chunks(), "")
     minute = np.maximum(integers(table["minute"]).astype(np.int64), 0)
     sums = _matrix(table, TEAM_MEASURES)
@@ -108,17 +113,8 @@ def _cells(table: pa.Table, limits: np.ndarray, teams: Names, classes: Names) ->
     bucket = minute // BUCKET_MINUTES
     # A row of a bucket that was already closed when its message came is late: it counts in totals, not in spikes.
     open_rows = bucket >= limits
-    measures = np.stack(
-        [
-            sums[:, 0],
-            sums[:, 2] + sums[:, 4],
-            sums[:, 5] + sums[:, 6],
-            sums[:, 2],
-            sums[:, 3],
-        ],
-        axis=1,
-    )
-    bucketed = group(bucket_keys(team, model_class, bucket)[open_rows], measures[open_rows])
+    measures = np.column_stack([sums[:, :5], sums[:, 5] + sums[:, 6]])
+    bucketed = group(bucket_keys(pair, model_class, bucket)[open_rows], measures[open_rows])
     return Cells(keys, totals, *bucketed)
 
 
@@ -141,7 +137,7 @@ def _budgets(table: pa.Table, order: np.ndarray, budgets: Names) -> BudgetRows:
 
 def _no_cells() -> Cells:
     none = np.zeros(0, dtype=np.uint64)
-    return Cells(none, np.zeros((0, len(TEAM_MEASURES)), np.int64), none, np.zeros((0, 5), np.int64))
+    return Cells(none, np.zeros((0, len(TEAM_MEASURES)), np.int64), none, np.zeros((0, WIDTH), np.int64))
 
 
 def _no_budgets() -> BudgetRows:

@@ -65,7 +65,7 @@ class BudgetBook:
         """The home budgets by their number in the totals; another mapping whenever documents changed."""
         return self.holdings.plan.by_number
 
-    def published_starts(self, budget_id: str) -> list[int]:
+    def published_starts(self, budget_id: str) -> tuple[int, ...]:
         """Starts (µs) of its periods whose status stands."""
         return self.statuses.starts(budget_id)
 
@@ -150,13 +150,16 @@ class BudgetBook:
             for budget in control.budgets.values()
             if home_partition(f"budget/{budget.id}", self._partitions) == self._partition
         }
-        for budget_id in [known for known in self.counting.terms if known not in home]:
+        terms = self.counting.terms
+        # One that was removed and came again unseen has a gap: what was enriched meanwhile knows nothing of it.
+        gone = [one for one in terms if one not in home or control.reborn.get(f"budget/{one}", -1) > terms[one].since]
+        for budget_id in gone:
             alerts += self.verdicts.judge_gone(budget_id, "removed", now_us)
             self.counting.retire(budget_id)
             self.statuses.forget(budget_id)
             self._documents.changed.add(budget_id)
         for budget in home.values():
-            if self.holdings.is_same(budget):
+            if self.holdings.is_same(budget) and budget.id in terms:
                 continue
             if self.counting.appear(
                 budget.id, budget.rule, control.offsets.get(f"budget/{budget.id}", control.position - 1)
@@ -235,7 +238,7 @@ class BudgetBook:
         for key, start in zip(keys.tolist(), windows(keys).tolist(), strict=True):
             budget = by_number.get(key >> 32)
             if budget is not None:
-                self.statuses.touch(budget.id, start * MINUTE_US)
+                self.statuses.count(budget, start * MINUTE_US, moment.watermark_us)
 
     @property
     def has_statuses(self) -> bool:

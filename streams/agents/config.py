@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from streams.agents.ingest.policy import IngestPolicy
 from streams.agents.policy.limits import PolicyLimits
+from streams.agents.reviews.policy import ReviewPolicy
 from streams.agents.spikes.policy import SpikePolicy
 
 
@@ -20,7 +21,8 @@ class AgentsConfig:
     `longest_settle_s`: while a settlement and its transaction take longer than this, their shard takes no more tallies.
     `snapshot_deltas`: after so many deltas the state is written whole and the deltas are retired.
     `historical_after_s`: an alert whose event time lies further behind broker time than this is history. `web_port`
-    None: no HTTP beyond the role's own endpoint; a port: team totals on loopback only.
+    None: no HTTP beyond the role's own endpoint; a port: team totals on loopback only. `runbook`: address
+    that alerts on spikes link to, in which `{incident}` stands for what it looks like; None: none.
     """
 
     group: str = "streamgauge.agents"
@@ -32,6 +34,8 @@ class AgentsConfig:
     snapshot_deltas: int = 300
     historical_after_s: int = 2 * 86_400
     web_port: int | None = None
+    runbook: str | None = None
     spikes: SpikePolicy = field(default_factory=SpikePolicy)
     ingest: IngestPolicy = field(default_factory=IngestPolicy)
     policy: PolicyLimits = field(default_factory=PolicyLimits)
+    reviews: ReviewPolicy = field(default_factory=ReviewPolicy)

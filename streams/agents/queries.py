@@ -7,6 +7,7 @@ from string import Template
 
 from runtime.clock import to_datetime
 from schemas.alerts import AlertScope
+from streams.agents.batch import UNATTRIBUTED
 
 #: Selector -> column of the analysts' view.
 _COLUMNS = {
@@ -26,13 +27,29 @@ _COLUMNS = {
 
 def spending_query(scope: AlertScope, start_us: int, end_us: int) -> str:
     """Ranks what cost most in the scope. The text is pasted by people, never sent by us, so literals stand in it."""
-    conditions = "".join(
-        f"\n  AND {_COLUMNS[name]} = '{literal(value)}'"
-        for name, value in scope.model_dump(exclude_none=True, exclude={"one_person"}).items()
+    return filled(
+        "streams.agents",
+        "spending.sql",
+        start=moment(start_us),
+        end=moment(end_us),
+        conditions="".join(f"\n  AND {one}" for one in conditions(scope)),
     )
-    template = Template(files("streams.agents").joinpath("spending.sql").read_text(encoding="utf-8"))
-    text = template.substitute(start=_moment(start_us), end=_moment(end_us), conditions=conditions)
-    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+
+
+def conditions(scope: AlertScope) -> list[str]:
+    """What a call of the scope fulfils. Calls of nobody have no team."""
+    return [
+        f"{_COLUMNS[name]} IS NULL"
+        if (name, value) == ("team", UNATTRIBUTED)
+        else f"{_COLUMNS[name]} = '{literal(value)}'"
+        for name, value in scope.model_dump(exclude_none=True, exclude={"one_person"}).items()
+    ]
+
+
+def filled(package: str, name: str, **values: str) -> str:
+    """The text of a query with its `$names` put in, without its comment."""
+    template = Template(files(package).joinpath(name).read_text(encoding="utf-8"))
+    return "\n".join(line for line in template.substitute(values).splitlines() if not line.startswith("--"))
 
 
 def literal(value: str) -> str:
@@ -40,5 +57,6 @@ def literal(value: str) -> str:
     return value.replace("\\", "\\\\").replace("'", "\\'")
 
 
-def _moment(us: int) -> str:
+def moment(us: int) -> str:
+    """As ClickHouse reads it, UTC."""
     return f"{to_datetime(us):%Y-%m-%d %H:%M:%S}"

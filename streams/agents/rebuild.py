@@ -274,6 +274,7 @@ class Rebuilder:
         shard.forecasts.remember(standing.alerts, self._control.budgets, shard.watermarks.now.watermark_us)
         shard.policy.reconcile(alert for alert in standing.alerts.values() if alert.kind == "policy")
         shard.policy.months.remember(standing.governance)
+        shard.reviews.reconcile(standing.alerts.values())
 
 
 def _open(standing: Standing, *kinds: str) -> dict[str, Alert]:

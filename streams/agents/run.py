@@ -38,6 +38,8 @@ from streams.agents.investigation.investigator import Investigator
 from streams.agents.kafka_adjustments import KafkaAdjustmentLog
 from streams.agents.kafka_store import KafkaStateStore, KafkaTallyLog
 from streams.agents.keeper import ShardKeeper
+from streams.agents.reviews.questions import ReviewSource
+from streams.agents.reviews.reviewer import Reviewer
 from streams.agents.shard import Counts
 from streams.agents.totals_web import serve_totals
 
@@ -65,10 +67,11 @@ def run_agents(
     halt: threading.Event | None = None,
     open_history: Callable[[], BaseHistory] | None = None,
     open_detail: Callable[[], SpendingDetail] | None = None,
+    open_reviews: Callable[[], ReviewSource] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; call it on the main thread. Owns the process's event loop. `halt`: whether a stop
     was asked for before that loop could hear of it. `open_history`: who is asked for the past of new budgets,
-    `open_detail`: for what rose when a budget crosses a level; None: nobody.
+    `open_detail`: for what rose when a budget crosses a level, `open_reviews`: for slow reviews; None: nobody.
 
     Raises PartitionMismatch when the topics differ from the settings, and whatever else must end the process.
     """
@@ -92,6 +95,7 @@ def run_agents(
                 beside = Beside(
                     None if open_history is None else BaseAsker(open_history, clock),
                     None if open_detail is None else Investigator(open_detail, clock),
+                    None if open_reviews is None else Reviewer(open_reviews, clock, metrics.reviews),
                 )
                 worker = _Worker(
                     config, connection, topics, clock, metrics, health, control, Path(folder), has_adjustments, beside

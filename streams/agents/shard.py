@@ -24,10 +24,13 @@ from streams.agents.config import AgentsConfig
 from streams.agents.forecast.book import ForecastBook
 from streams.agents.ingest.watch import IngestWatch
 from streams.agents.investigation.look import Looks
+from streams.agents.investigation.spike_look import SpikeLooks
 from streams.agents.names import Names
 from streams.agents.policy.watch import PolicyWatch
 from streams.agents.recorder import Recorder
-from streams.agents.spikes.buckets import CLASS_LIMIT, TEAM_LIMIT
+from streams.agents.reviews.watch import Reviews
+from streams.agents.spikes.buckets import CLASS_LIMIT, PAIR_LIMIT, TEAM_LIMIT
+from streams.agents.spikes.pairs import Pairs
 from streams.agents.spikes.watch import SpikeWatch
 from streams.agents.state_records import Checkpoint, StateRecord
 from streams.agents.status_writer import StatusRecord
@@ -67,15 +70,19 @@ class Shard:
         self.partition = partition
         self._config = config
         self.teams, self.classes = Names(TEAM_LIMIT), Names(CLASS_LIMIT)
+        self.pairs = Pairs(PAIR_LIMIT)
         self.chain = Chain(next_offset)
         self.watermarks = Watermarks(counts.inputs)
         self.windows = TeamWindows()
         self.budgets = BudgetBook(partition, counts.tallies, counts.inputs, historical_us)
         self.forecasts = ForecastBook(self.budgets, historical_us)
-        self.spikes = SpikeWatch(config.spikes, self.teams, self.classes, historical_us)
+        self.spikes = SpikeWatch(config.spikes, self.pairs, self.classes, historical_us)
         self.ingest = IngestWatch(config.ingest, counts.inputs)
         self.policy = PolicyWatch(config.policy, historical_us)
         self.looks = Looks()
+        self.spike_looks = SpikeLooks(config.runbook)
+        self.spikes.tell = self.spike_looks.tell
+        self.reviews = Reviews(config.reviews, partition, counts.tallies, historical_us)
         self._entries: list[Entry] = []
         #: Next offset of the adjustment log, and rows of it that are not folded yet.
         self.adjusted = 0
@@ -100,6 +107,7 @@ class Shard:
         return {name: len(table) for name, table in self.recorder.tables().items()} | {
             "source": len(self.ingest.sources),
             "violation": len(self.policy.episodes),
+            "review": len(self.reviews),
         }
 
     def offer(
@@ -149,7 +157,7 @@ class Shard:
     def judge(self, now_us: int, control: ControlSnapshot) -> None:
         """Fold and judge what was offered, and keep what comes of it for the next settlement."""
         entries, self._entries, self.pending_rows = self._entries, [], 0
-        cells, rows, count = read_rows(entries, self.teams, self.classes, self.budgets.totals.names)
+        cells, rows, count = read_rows(entries, self.teams, self.pairs, self.classes, self.budgets.totals.names)
         self.folded_rows += count
         now = self.watermarks.now
         timeline = Timeline(tuple(entry.after for entry in entries), now, before=entries[0].before if entries else now)
@@ -163,8 +171,10 @@ class Shard:
         )
         self.unsent += self.forecasts.settle(rows, timeline, now_us)
         self.unsent += self.spikes.settle(timeline, control, now_us)
+        self.unsent += self.spike_looks.settle(self.spikes, self.partition, self.chain.applied, control, now_us)
         self.unsent += self.ingest.settle(control, now_us)
         self.unsent += self.policy.settle(now.watermark_us, control, now_us)
+        self.unsent += self.reviews.settle(now, self.chain.applied, control, now_us)
         self.windows.prune(now.watermark_us)
         self.budgets.bases.ask(self.budgets, self.partition, self.chain.applied, self.adjusted, now.watermark_us)
 
@@ -191,7 +201,7 @@ class Shard:
             return None
         entry = Entry(tuple(self._corrections), self.watermarks.now, self.watermarks.now)
         self._corrections = []
-        cells, rows, count = read_rows([entry], self.teams, self.classes, self.budgets.totals.names)
+        cells, rows, count = read_rows([entry], self.teams, self.pairs, self.classes, self.budgets.totals.names)
         self.folded_rows += count
         self.windows.fold(cells.keys, cells.sums, self.watermarks.now.watermark_us)
         return rows

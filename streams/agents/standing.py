@@ -24,6 +24,7 @@ from streams.agents.counting import Term
 from streams.agents.crossing_times import QUARTER_MINUTES
 from streams.agents.crossings import Crossing, CrossingKey
 from streams.agents.exceptions.watch import exception_home
+from streams.agents.reviews.watch import HOME as REVIEWS_HOME
 from streams.agents.totals import used
 
 _UNITS: Final[dict[str, Unit]] = {alert_unit: unit for unit, alert_unit in UNITS.items()}
@@ -103,6 +104,8 @@ def alert_home(alert: Alert) -> str:
         return f"policy/{alert.policy_rule}"
     if alert.scope.source is not None:
         return f"source/{alert.scope.source}"
+    if alert.kind in ("workflow_regression", "value_divergence"):
+        return REVIEWS_HOME
     return f"team/{alert.scope.team}"
 
 

@@ -20,8 +20,9 @@ from streams.agents.arrow_columns import integers
 
 #: Version of keys, metas and parts. A reader refuses a higher one by name: it would forget what it does not know. 2
 #: adds the position in the adjustments and what is known of sources; version 1 is read as one that has neither. 3 adds
-#: output tokens to what budgets used, and what was told of exceptions.
-STATE_VERSION: Final = 3
+#: output tokens to what budgets used, and what was told of exceptions. 4 holds spikes by team and use case: what
+#: versions before learnt of them is not read.
+STATE_VERSION: Final = 4
 #: No produced message above 900 kB (design, part 5).
 PART_BYTES: Final = 900_000
 _META: Final = "meta"

@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from runtime.clock import to_datetime
+from schemas.alerts import AlertScope
 from schemas.control.base import moment_us
-from schemas.control.budgets import LEVELS, Budget, Level
+from schemas.control.budgets import LEVELS, Budget, Level, Scope
 from schemas.control.periods import BudgetPeriod, period_of
 from schemas.status import Acknowledged, AsOf, BudgetState, BudgetStatus, Forecast, StatusPeriod, status_key
 from streams.agents.budget_texts import UNITS, scope_of
@@ -18,13 +20,53 @@ from streams.agents.exceptions.grants import Effective
 from streams.agents.totals import CALLS, PROVISIONAL
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counted:
-    """How far counting has come: the event-time watermark and the next offset of each input partition."""
+    """How far counting has come: the event-time watermark and the next offset of each input partition.
+
+    Thousands of statuses are told with one of it, so what they have in common is made once.
+    """
 
     watermark_us: int | None
     offsets: dict[int, int]
     now_us: int
+
+    @cached_property
+    def as_of(self) -> AsOf:
+        watermark = None if self.watermark_us is None else to_datetime(self.watermark_us)
+        return AsOf(watermark=watermark, offsets=self.offsets)
+
+    @cached_property
+    def evaluated_at(self) -> datetime:
+        return to_datetime(self.now_us)
+
+    @cached_property
+    def _periods(self) -> dict[tuple[BudgetPeriod, str, str], StatusPeriod]:
+        return {}
+
+    def period(self, budget: Budget, period: BudgetPeriod) -> StatusPeriod:
+        """The period as a status tells it."""
+        key = (period, budget.period, budget.time_zone)
+        made = self._periods.get(key)
+        if made is None:
+            made = self._periods[key] = StatusPeriod(
+                kind=budget.period,
+                start=to_datetime(period.start_us),
+                end=to_datetime(period.end_us),
+                time_zone=budget.time_zone,
+            )
+        return made
+
+    @cached_property
+    def _scopes(self) -> dict[Scope, AlertScope]:
+        return {}
+
+    def scope(self, budget: Budget) -> AlertScope:
+        """The scope as a status tells it."""
+        made = self._scopes.get(budget.scope)
+        if made is None:
+            made = self._scopes[budget.scope] = scope_of(budget)
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +107,16 @@ def budget_status(
     return BudgetStatus(
         budget_id=budget.id,
         rule=figures.rule,
-        scope=scope_of(budget),
+        scope=counted.scope(budget),
         owner=budget.owner,
         contact=budget.contact,
-        period=StatusPeriod(
-            kind=budget.period,
-            start=to_datetime(period.start_us),
-            end=to_datetime(period.end_us),
-            time_zone=budget.time_zone,
-        ),
+        period=counted.period(budget, period),
         unit=UNITS[budget.unit],
         used=amount,
         provisional=figures.sums[PROVISIONAL] if budget.unit == "usd" else 0,
         limit=limit,
         extra=effective.extra,
-        plan=effective.document.plan_units,
+        plan=limit if effective.document is budget and budget.plan is None else effective.document.plan_units,
         used_share=amount / limit,
         calls=figures.sums[CALLS],
         state=state,
@@ -90,11 +127,8 @@ def budget_status(
         forecast=forecast,
         exceptions=effective.exceptions,
         acknowledged=acknowledged,
-        as_of=AsOf(
-            watermark=None if counted.watermark_us is None else to_datetime(counted.watermark_us),
-            offsets=counted.offsets,
-        ),
-        evaluated_at=to_datetime(counted.now_us),
+        as_of=counted.as_of,
+        evaluated_at=counted.evaluated_at,
     )
 
 

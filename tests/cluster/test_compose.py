@@ -16,6 +16,7 @@ from streamgauge.settings.convert import (
     check_config,
     clickhouse_target,
     enrich_config,
+    forward_config,
     kafka_connection,
     topic_names,
 )
@@ -23,19 +24,19 @@ from tests.cluster.files import COMPOSE_FILE, ROLES, ROOT, compose, example_envi
 
 SERVICES = sorted(compose()["services"])
 #: Ours that run for ever; `check` publishes a port, so it is not scaled by count.
-LASTING = (*ROLES, "check")
+LASTING = (*ROLES, "check", "forward")
 OURS = (*LASTING, "setup")
 
 
 def test_the_house_is_complete() -> None:
-    assert set(SERVICES) == {"kafka", "schema-registry", "clickhouse", "grafana", "setup", *LASTING}
+    assert set(SERVICES) == {"kafka", "schema-registry", "clickhouse", "grafana", "alertmanager", "setup", *LASTING}
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_images_are_pinned(name: str) -> None:
     image, _, tag = service(name)["image"].partition(":")
     assert image
-    assert re.fullmatch(r"\d+(\.\d+){2,3}", tag), f"{name}: {tag!r} is not an exact version"
+    assert re.fullmatch(r"v?\d+(\.\d+){2,3}", tag), f"{name}: {tag!r} is not an exact version"
 
 
 def test_kafka_is_the_one_that_tests_run_on() -> None:
@@ -145,7 +146,9 @@ def test_each_role_is_given_what_it_needs_and_no_more() -> None:
         "agents": common | {"STREAMGAUGE_CLICKHOUSE"},
         "sink": common | {"STREAMGAUGE_REGISTRY", "STREAMGAUGE_CLICKHOUSE"},
         "check": common | {"STREAMGAUGE_ENRICH", "STREAMGAUGE_CHECK"},
+        "forward": common | {"STREAMGAUGE_FORWARD"},
     }
+    assert forward_config(settings_of("forward")).url == "http://alertmanager:9093"
     assert enrich_config(settings_of("enrich")).user_key
     assert clickhouse_target(settings_of("sink")).username == "writer"
     assert clickhouse_target(settings_of("agents")).username == "reader"

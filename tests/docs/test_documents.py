@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from schemas.control.budgets import Scope
 from schemas.control.decisions import Decision
 from streamgauge.apply.directory import DirectoryDocument
-from streamgauge.apply.kinds import KINDS, NOT_EVALUATED, SINGLE
+from streamgauge.apply.kinds import BY_COMMAND, KINDS, SINGLE
 from streamgauge.apply.subtrees import Subtree
 from tests.docs.pages import page
 
@@ -64,4 +64,4 @@ def test_every_field_is_told(name: str) -> None:
 
 def test_every_kind_has_a_section() -> None:
     sections = re.findall(r"^## (.+)$", PAGE.text, re.MULTILINE)
-    assert set(sections) == {*KINDS, *NOT_EVALUATED, "scope", "decision"}
+    assert set(sections) == {*KINDS, *BY_COMMAND, "scope", "decision"}

@@ -122,7 +122,7 @@ def test_roles_read_and_write_what_their_topics_say() -> None:
     rows = re.findall(
         r"^\| `streamgauge (\w+)(?: serve)?` \| (.+?) \| (.+?) \|", page("docs/operations.md").text, re.MULTILINE
     )
-    assert [role for role, _, _ in rows] == ["enrich", "agents", "sink", "check"]
+    assert [role for role, _, _ in rows] == ["enrich", "agents", "sink", "check", "forward"]
     for role, reads, writes in rows:
         topics = re.compile(r"`((?:usage|governance)\.[a-z.]+)`")
         assert set(topics.findall(reads)) == {spec.name for spec in SPECS if role in spec.readers}

@@ -37,13 +37,29 @@ def test_the_demo_accounts_for_every_event_and_finds_every_incident(tmp_path: Pa
 
     alerts = {alert["alert_id"] for alert in report["alerts"]}
     incidents = report["incidents"]
-    assert {one["name"] for one in incidents} == {
-        "runaway loop",
-        "prompt bloat",
-        "dear model",
-        "cache collapse",
-        "over budget",
+    assert {one["name"]: one["alert_incident"] for one in incidents} == {
+        "runaway loop": "runaway_loop",
+        "prompt bloat": "prompt_bloat",
+        "dear model": "model_switch",
+        "retry storm": "retry_storm",
+        "cache collapse": "cache_collapse",
+        "context resent": "context_resent",
+        "planned load test": "planned_activity",
+        "over budget": None,
     }
+    measures = {one["name"]: one["alert_explanation"][0]["factor"] for one in incidents if one["kind"] == "spike"}
+    assert measures == {
+        "runaway loop": "calls",
+        "prompt bloat": "input_per_call",
+        "dear model": "model_mix",
+        "retry storm": "errors",
+        "cache collapse": "cache_share",
+        "context resent": "input_per_call",
+        "planned load test": "calls",
+    }
+    [planned] = [one for one in incidents if one["activity"]]
+    assert (planned["alert_activity"], planned["alert_pages"]) == (planned["activity"], False)
+    assert all(one["alert_pages"] for one in incidents if one is not planned)
     for one in incidents:
         assert one["alert"] in alerts, one
         assert (one["alert_team"], one["alert_kind"]) == (one["team"], one["kind"])

@@ -152,6 +152,20 @@ def test_the_newest_record_of_a_key_rules_and_none_removes_it(
     log.close()
 
 
+def test_a_budget_that_went_and_came_between_two_looks_is_told_as_reborn(
+    log: ControlLog, connection: KafkaConnection, topics: Topics
+) -> None:
+    send_records(connection, topics, budget("b"), budget("c"))
+    first = log.read_to_end(20)
+    assert dict(first.reborn) == {}
+    send(connection, topics.control, [(0, b"budget/b", None)])
+    send_records(connection, topics, budget("b"), budget("c", 2))
+    snapshot = log.read_to_end(20)
+    assert (sorted(snapshot.budgets), snapshot.budgets["b"]) == (["b", "c"], first.budgets["b"])
+    assert dict(snapshot.reborn) == {"budget/b": snapshot.offsets["budget/b"]}, "c was only changed"
+    log.close()
+
+
 def test_an_unreadable_record_leaves_the_others_in_force(
     log: ControlLog, connection: KafkaConnection, topics: Topics
 ) -> None:

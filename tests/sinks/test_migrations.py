@@ -30,6 +30,7 @@ VIEWS = {
     "rejections_daily",
     "exception_outcomes",
     "policy_daily",
+    "alert_precision",
 }
 TABLES = {
     "usage_events_raw",

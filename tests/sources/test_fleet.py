@@ -17,7 +17,9 @@ from schemas.rejections import RejectionCode
 from schemas.usage import CLOSED_SETS, INVARIANTS, MAX_STRING_BYTES, MAX_TOKENS, MIN_OCCURRED_AT_US, TOKEN_COLUMNS
 from sources.fleet import Expected, Fleet, Incident
 from sources.fleet.cast import TEAMS
+from sources.fleet.incidents.context_resent import CALLS
 from sources.fleet.incidents.over_budget import HARD_TOKENS
+from sources.fleet.incidents.retry_storm import ATTEMPTS
 from sources.messages import Message, partition_of
 
 END = datetime(2026, 11, 21, 18, 7, 33, tzinfo=UTC)
@@ -223,6 +225,47 @@ def test_the_cache_stops_hitting(fleet: Fleet, accepted: pa.Table) -> None:
     assert mean(cold, "cache_write_tokens") / mean(cold, "input_tokens") > 0.8
 
 
+def test_the_storm_repeats_calls_that_fail(fleet: Fleet, accepted: pa.Table) -> None:
+    usual, storm = before_and_during(fleet, accepted, "retry storm", "contract-review")
+    assert 4 < storm.num_rows / usual.num_rows < 12
+    failed = pc.mean(pc.cast(pc.equal(storm.column("status"), "error"), pa.float64())).as_py()
+    assert 0.75 < failed < 0.95
+    assert 3 < mean(storm, "attempt") < 6
+    repeats = storm.filter(pc.greater(storm.column("attempt"), 1))
+    assert set(repeats.column("retry_of").to_pylist()) <= set(accepted.column("event_id").to_pylist())
+    assert pc.max(repeats.column("attempt")).as_py() <= ATTEMPTS
+    # A call that timed out is billed for what was sent.
+    assert min(repeats.column("input_tokens").to_pylist()) > 0
+
+
+def test_the_conversation_grows_until_it_begins_anew(fleet: Fleet, accepted: pa.Table) -> None:
+    usual, resent = before_and_during(fleet, accepted, "context resent", "account-briefs")
+    assert 0.5 < resent.num_rows / usual.num_rows < 2
+    assert mean(resent, "input_tokens") > 4 * mean(usual, "input_tokens")
+    conversations: dict[str, list[int]] = {}
+    for row in resent.sort_by("occurred_at").select(["session_id", "input_tokens"]).to_pylist():
+        conversations.setdefault(row["session_id"], []).append(row["input_tokens"])
+    assert len(conversations) > 1
+    for tokens in conversations.values():
+        assert len(tokens) <= CALLS
+        assert tokens == sorted(tokens)
+
+
+def test_the_load_test_is_announced(fleet: Fleet, accepted: pa.Table) -> None:
+    usual, tested = before_and_during(fleet, accepted, "planned load test", "market-analysis")
+    assert 6 < tested.num_rows / usual.num_rows < 14
+    [activity] = fleet.activities
+    planted = incident(fleet, "planned load test")
+    assert (planted.activity, planted.looks) == (activity.id, ("planned_activity",))
+    assert activity.scope.selectors() == {"team_id": (planted.team,)}
+    assert activity.starts_at < planted.starts_at < planted.ends_at < activity.ends_at
+
+
+def test_each_spike_has_a_name_of_its_own(fleet: Fleet) -> None:
+    spikes = [one for one in fleet.incidents if one.alert_kind == "spike"]
+    assert len({one.looks[0] for one in spikes}) == len(spikes) == len(fleet.incidents) - 1
+
+
 def finance_by_day(table: pa.Table) -> tuple[pa.Table, dict[int, int]]:
     own = table.filter(pc.equal(table.column("use_case"), "invoice-matching")).sort_by("occurred_at")
     days = own.column("occurred_at").cast(pa.int64()).to_numpy() // 86_400_000_000
@@ -261,9 +304,10 @@ def test_only_the_planted_day_is_over_budget_at_full_size(seed: int) -> None:
 def test_incidents_fall_on_different_working_days_late_enough(hours: int) -> None:
     fleet = Fleet(9, END + timedelta(hours=hours), target_events=20_000)
     assert [one.name for one in fleet.incidents] == [
-        "runaway loop", "prompt bloat", "dear model", "cache collapse", "over budget",
+        "runaway loop", "prompt bloat", "dear model", "retry storm",
+        "cache collapse", "context resent", "planned load test", "over budget",
     ]  # fmt: skip
-    assert len({one.team for one in fleet.incidents}) == 5
+    assert len({one.team for one in fleet.incidents}) == 8
     for one in fleet.incidents:
         assert one.starts_at.weekday() < 5
         assert one.starts_at >= fleet.start + timedelta(days=12)
@@ -277,7 +321,7 @@ def test_incidents_fall_on_different_working_days_late_enough(hours: int) -> Non
     ("arguments", "says"),
     [
         ({"end": datetime(2026, 1, 1)}, "no time zone"),  # noqa: DTZ001
-        ({"end": END, "days": 14}, "use 21 days or more"),
+        ({"end": END, "days": 14}, "use 26 days or more"),
         ({"end": END, "target_events": 500}, "less than 10000"),
         ({"end": END, "chunk_hours": 0}, "not between 1 and 24"),
     ],

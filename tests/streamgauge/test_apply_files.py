@@ -117,11 +117,11 @@ def test_a_problem_names_file_line_and_field(files: Files, text: str, problem: s
     assert any(one.startswith(problem) for one in files.problems()), files.problems()
 
 
-@pytest.mark.parametrize("kind", ["activity"])
-def test_kinds_that_nobody_evaluates_are_refused_by_name(files: Files, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["feedback"])
+def test_kinds_that_come_by_command_are_refused_by_name(files: Files, kind: str) -> None:
     files.write("f.yaml", f"{BUDGET.format(id='a')}---\nkind: {kind}\nid: x\n")
     [problem] = files.problems()
-    assert problem.startswith(f"f.yaml:6: kind: {kind} documents are not evaluated by this version")
+    assert problem.startswith(f"f.yaml:6: kind: {kind} stands in no file: ")
 
 
 def test_all_problems_are_told_at_once(files: Files) -> None:

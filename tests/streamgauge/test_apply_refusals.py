@@ -56,6 +56,15 @@ valid_to: 2026-12-01
 """
 PERMIT = EXCEPTION.replace("budget: search-month\nextra: 50\n", "permits:\n  models: [gpt-5]\n  scope:\n    {scope}\n")
 DECISION = "decision:\n  verdict: approved\n  at: 2026-11-11\n  via: {via}\n  by: {by}\n"
+ACTIVITY = """\
+kind: activity
+id: load-test
+scope: {scope}
+what: load test before the launch
+owner: Ada
+starts_at: 2026-11-20T22:00Z
+ends_at: 2026-11-21T18:00Z
+"""
 ACK = """\
 kind: acknowledgement
 id: search-month
@@ -226,7 +235,25 @@ REFUSED = [
     ),
     (POLICY, "1: a policy says something"),
     # Kinds.
-    ("kind: activity\nid: x", "1: kind: activity documents are not evaluated by this version"),
+    ("kind: feedback\nid: x", "1: kind: feedback stands in no file: what people say of alerts comes by "),
+    # Planned activities.
+    (ACTIVITY.format(scope="{team: nobody}"), "3: scope.team: team 'nobody' is not defined"),
+    (ACTIVITY.format(scope="{use_case: answer}"), "3: scope.use_case: use case 'answer' is not defined; did you mean"),
+    (ACTIVITY.format(scope="{department: sales}"), "3: scope.department: department 'sales' is not defined"),
+    (ACTIVITY.format(scope="{stage: production}"), "3: scope.stage: rises are told by department, team and use case"),
+    (
+        ACTIVITY.format(scope="{user: ada@example.com}"),
+        "3: scope.user: rises are told by department, team and use case",
+    ),
+    (ACTIVITY.format(scope="{department: product, within: [product]}"), "3: scope.within: is filled in by "),
+    (ACTIVITY.format(scope="{tem: search}"), "3: scope.tem: is not a field here; did you mean team?"),
+    (ACTIVITY.format(scope="{team: claims, department: product}"), "3: scope.team: team claims stands in operations"),
+    (
+        ACTIVITY.format(scope="{team: search}").replace("2026-11-21T18:00Z", "2026-11-20"),
+        "7: ends_at: 2026-11-20T00:00:00+00:00 is not after starts_at 2026-11-20T22:00:00+00:00",
+    ),
+    (ACTIVITY.format(scope="{team: search}").replace("T22:00Z", " 22:00"), "6: starts_at: "),
+    (ACTIVITY.format(scope="{team: search}").replace("owner: Ada\n", ""), "1: owner: is missing"),
     ("kind: subtree\nfolder: x\nowner: o", "1: kind: owners of folders stand in the file subtrees.yaml"),
 ]
 

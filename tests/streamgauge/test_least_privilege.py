@@ -31,6 +31,7 @@ from streamgauge.embedded.broker import pick_port
 from streamgauge.embedded.clickhouse import EmbeddedClickHouse
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.kafka_jars import KafkaUnavailableError
+from tests.support.receiver import LocalReceiver
 from tests.support.secure_kafka import SecureKafka
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
@@ -144,6 +145,7 @@ def test_every_role_works_with_its_own_rights_alone(
         ("admin", ("topics",)),
         ("admin", ("apply", "g.yaml")),
         ("ops", ("alerts",)),
+        ("admin", ("alerts", "--open")),
         ("ops", ("budgets",)),
     )
     for role, arguments in commands:
@@ -158,12 +160,15 @@ def test_every_role_works_with_its_own_rights_alone(
             "STREAMGAUGE_CLICKHOUSE__USER": "writer",
             "STREAMGAUGE_CLICKHOUSE__PASSWORD": clickhouse.writer_password,
         }
+        # Whoever has an address is told; that Alertmanager takes it is tested elsewhere.
+        forward = {"STREAMGAUGE_FORWARD__URL": stack.enter_context(LocalReceiver()).url}
+        extra: dict[Role, dict[str, str]] = {"sink": sink, "forward": forward}
         ports: dict[Role, int] = {}
         processes: list[subprocess.Popen[bytes]] = []
-        roles: tuple[Role, ...] = ("sink", "agents", "enrich")
+        roles: tuple[Role, ...] = ("sink", "agents", "enrich", "forward")
         for role in roles:
             ports[role] = pick_port()
-            variables = as_role(role) | {"STREAMGAUGE_HTTP__PORT": str(ports[role])} | (sink if role == "sink" else {})
+            variables = as_role(role) | {"STREAMGAUGE_HTTP__PORT": str(ports[role])} | extra.get(role, {})
             log = stack.enter_context((tmp_path / f"{role}.log").open("wb"))
             argv = [sys.executable, "-m", "streamgauge", role]
             process = subprocess.Popen(argv, cwd=tmp_path, env=variables, stdout=log, stderr=log)

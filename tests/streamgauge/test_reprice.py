@@ -26,6 +26,7 @@ from streamgauge.adjusting import AdjustmentWriter, Fenced, NotWritten, tallies_
 from streamgauge.adjusting.deltas import Booking, deltas_of
 from streamgauge.adjusting.reprice import Report, Reprice
 from streamgauge.adjusting.tallies import SELECTABLE
+from streamgauge.cli.reprice import exact_usd
 from streamgauge.embedded.clickhouse import EmbeddedClickHouse
 from streamgauge.reconciling import _deltas as resent_deltas
 from tests.sinks.running import SinkHouse
@@ -303,3 +304,9 @@ def test_tallies_are_those_of_enrich() -> None:
         (minute + 15, "a-month", start, 0, 7, 0),
     ]
     assert tallies_of(pa.table(columns).slice(0, 0), []).num_rows == 0
+
+
+def test_money_is_printed_to_its_last_digit() -> None:
+    """A few calls of a cheap model cost less than a cent, and that is what they are booked at."""
+    told = {0: "$0.00", 3_000_000: "$0.003", 12_000_007: "$0.012000007", -1_500_000_000: "-$1.50", 10**13: "$10,000.00"}
+    assert {nanousd: exact_usd(nanousd) for nanousd in told} == told

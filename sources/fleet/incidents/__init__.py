@@ -9,7 +9,16 @@ from typing import Final, Protocol
 
 from sources.fleet.calls import Calls
 from sources.fleet.expected import Incident
-from sources.fleet.incidents import cache_collapse, dear_model, over_budget, prompt_bloat, runaway_loop
+from sources.fleet.incidents import (
+    cache_collapse,
+    context_resent,
+    dear_model,
+    load_test,
+    over_budget,
+    prompt_bloat,
+    retry_storm,
+    runaway_loop,
+)
 from sources.fleet.incidents.window import Scene
 
 
@@ -27,4 +36,13 @@ class Plant(Protocol):
         ...
 
 
-PLANTS: Final[tuple[Plant, ...]] = (runaway_loop, prompt_bloat, dear_model, cache_collapse, over_budget)
+PLANTS: Final[tuple[Plant, ...]] = (
+    runaway_loop,
+    prompt_bloat,
+    dear_model,
+    retry_storm,
+    cache_collapse,
+    context_resent,
+    load_test,
+    over_budget,
+)

@@ -10,7 +10,7 @@ import numpy as np
 
 from sources.fleet.calls import Calls
 from sources.fleet.expected import Incident
-from sources.fleet.incidents.window import Scene, incident, within
+from sources.fleet.incidents.window import Scene, spike, within
 
 TEAM: Final = "platform-eng"
 AT_MINUTE: Final = 9 * 60 + 15
@@ -27,4 +27,4 @@ def plant(calls: Calls, scene: Scene) -> tuple[Calls, Incident]:
         "cache falls from over 80 % to nothing, and each call writes the cache anew."
     )
     changed = calls.with_columns(cache_read=read, cache_write=write)
-    return changed, incident("cache collapse", TEAM, "spike", scene.start_us, LASTS, sentence)
+    return changed, spike("cache collapse", TEAM, scene.start_us, LASTS, sentence, "cache_collapse")

@@ -11,7 +11,7 @@ import numpy as np
 from sources.fleet.calls import Calls
 from sources.fleet.cast import HAIKU, OPUS
 from sources.fleet.expected import Incident
-from sources.fleet.incidents.window import Scene, incident, within
+from sources.fleet.incidents.window import Scene, spike, within
 
 TEAM: Final = "sales-outreach"
 AT_MINUTE: Final = 8 * 60 + 30
@@ -26,4 +26,4 @@ def plant(calls: Calls, scene: Scene) -> tuple[Calls, Incident]:
         f"Team {TEAM} runs qualify-lead on {OPUS.name} instead of {HAIKU.name}: "
         "as many calls and tokens as ever, at fifteen times the price per token."
     )
-    return calls.with_columns(model=model), incident("dear model", TEAM, "spike", scene.start_us, LASTS, sentence)
+    return calls.with_columns(model=model), spike("dear model", TEAM, scene.start_us, LASTS, sentence, "model_switch")

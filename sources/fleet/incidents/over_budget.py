@@ -15,7 +15,7 @@ import numpy as np
 from runtime.clock import to_datetime
 from sources.fleet.calls import Calls, concat
 from sources.fleet.expected import Incident
-from sources.fleet.incidents.window import MINUTE_US, Scene, incident, within
+from sources.fleet.incidents.window import MINUTE_US, Scene, within
 from sources.fleet.rhythm import DAY_US
 
 TEAM: Final = "finance-recon"
@@ -38,7 +38,8 @@ def plant(calls: Calls, scene: Scene) -> tuple[Calls, Incident]:
         f"Quarter-end work of team {TEAM} runs at about 1.7 times the usual for ten hours: no spike, "
         "but the day's token budget passes its hard level in the afternoon."
     )
-    return concat([calls, more]), incident("over budget", TEAM, "budget", scene.start_us, LASTS, sentence, BUDGET_ID)
+    starts, ends = to_datetime(scene.start_us), to_datetime(scene.start_us + LASTS * MINUTE_US)
+    return concat([calls, more]), Incident("over budget", TEAM, "budget", starts, ends, starts, sentence, BUDGET_ID)
 
 
 def crossing(calls: Calls, day_of_us: int) -> datetime | None:

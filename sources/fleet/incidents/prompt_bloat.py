@@ -9,7 +9,7 @@ import numpy as np
 from sources.fleet.calls import BAD_DEPLOY, Calls
 from sources.fleet.draw import MAX_INPUT
 from sources.fleet.expected import Incident
-from sources.fleet.incidents.window import Scene, incident, within
+from sources.fleet.incidents.window import Scene, spike, within
 
 TEAM: Final = "claims-docs"
 AT_MINUTE: Final = 10 * 60
@@ -28,4 +28,4 @@ def plant(calls: Calls, scene: Scene) -> tuple[Calls, Incident]:
         f"input tokens per call rise about {FACTOR}-fold until it is rolled back."
     )
     changed = calls.with_columns(version=version, input=tokens)
-    return changed, incident("prompt bloat", TEAM, "spike", scene.start_us, LASTS, sentence)
+    return changed, spike("prompt bloat", TEAM, scene.start_us, LASTS, sentence, "prompt_bloat")

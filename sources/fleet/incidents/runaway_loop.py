@@ -10,7 +10,7 @@ import numpy as np
 
 from sources.fleet.calls import OK, Calls, concat
 from sources.fleet.expected import Incident
-from sources.fleet.incidents.window import MINUTE_US, Scene, incident, within
+from sources.fleet.incidents.window import MINUTE_US, Scene, spike, within
 
 TEAM: Final = "checkout"
 AT_MINUTE: Final = 9 * 60 + 30
@@ -39,4 +39,4 @@ def plant(calls: Calls, scene: Scene) -> tuple[Calls, Incident]:
         f"An agent of team {TEAM} loops: one session of workflow payment-triage makes {EXTRA} times as many calls "
         "as all its others together, each as large as ever."
     )
-    return concat([calls, loop]), incident("runaway loop", TEAM, "spike", scene.start_us, LASTS, sentence)
+    return concat([calls, loop]), spike("runaway loop", TEAM, scene.start_us, LASTS, sentence, "runaway_loop")

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from runtime.clock import to_datetime
-from schemas.alerts import AlertKind
+from schemas.alerts import Incident as Looks
 from sources.fleet.calls import Bools, Calls
 from sources.fleet.expected import Incident
 from sources.fleet.numbering import Numbering
@@ -31,9 +31,9 @@ def within(calls: Calls, start_us: int, minutes: int) -> Bools:
     return inside
 
 
-def incident(
-    name: str, team: str, kind: AlertKind, start_us: int, minutes: int, sentence: str, budget_id: str | None = None
+def spike(
+    name: str, team: str, start_us: int, minutes: int, sentence: str, *looks: Looks, activity: str | None = None
 ) -> Incident:
-    """The incident, expected at its start."""
+    """A spike, expected at its start, that looks like one of `looks`."""
     starts, ends = to_datetime(start_us), to_datetime(start_us + minutes * MINUTE_US)
-    return Incident(name, team, kind, starts, ends, starts, sentence, budget_id)
+    return Incident(name, team, "spike", starts, ends, starts, sentence, looks=looks, activity=activity)

@@ -119,8 +119,8 @@ class ForecastBook:
                 continue
             amounts = np.zeros(len(self.roster.numbers))
             slots = self.roster.slots(numbers)
-            for slot, number_sums in zip(slots[slots >= 0].tolist(), sums[slots >= 0], strict=True):
-                amounts[slot] = used_of(self.roster.budgets[slot].unit, number_sums[None, :])[0]
+            own = slots >= 0
+            amounts[slots[own]] = self._book.holdings.plan.used(numbers[own], sums[own])
             self._learn(hour, amounts)
             self.next = hour + 1
             self.hours.drop_before(self.next)
@@ -155,10 +155,7 @@ class ForecastBook:
         own = slots >= 0
         own[own] = periods[own] == starts[slots[own]]
         np.subtract.at(sums, slots[own], ended[own])
-        used = np.zeros(len(roster.numbers))
-        for unit in {budget.unit for budget in roster.budgets}:
-            which = np.array([budget.unit == unit for budget in roster.budgets])
-            used[which] = used_of(unit, sums[which])
+        used = book.holdings.plan.used(roster.numbers, sums).astype(np.float64)
         return evaluate(roster, hour, np.where(running, np.maximum(used, 0), 0))
 
     def _standing(self, budget: Budget, start_us: int, at_us: int) -> tuple[Budget, str | None]:

@@ -21,6 +21,8 @@ class Roster:
         self.numbers = np.zeros(0, dtype=np.int64)
         self.rows = np.zeros(0, dtype=ROW)
         self.budgets: list[Budget] = []
+        #: Their documents' limits, in whole units.
+        self.limits = np.zeros(0)
         self.slot_of: dict[str, int] = {}
         self.zones: dict[str, np.ndarray] = {}
         #: Period that holds the hour last looked at, µs; an end of 0 where there is none.
@@ -38,6 +40,7 @@ class Roster:
         rows[known] = self.rows[np.searchsorted(self.numbers, numbers[known])]
         self.numbers, self.rows = numbers, rows
         self.budgets = [by_number[number] for number in kept]
+        self.limits = np.array([float(budget.limit_units) for budget in self.budgets])
         self.slot_of = {budget.id: slot for slot, budget in enumerate(self.budgets)}
         zones: dict[str, list[int]] = {}
         for slot, budget in enumerate(self.budgets):
@@ -76,4 +79,4 @@ class Roster:
         """Memories of a checkpoint; whose they are is known with the first documents."""
         order = np.argsort(numbers)
         self.numbers, self.rows = numbers[order], rows[order]
-        self.budgets, self.zones, self._known = [], {}, {}
+        self.budgets, self.limits, self.zones, self._known = [], np.zeros(0), {}, {}

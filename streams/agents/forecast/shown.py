@@ -30,12 +30,8 @@ class Shown:
         return np.stack([self.seen.total(z) for z in (-Z90, 0.0, Z90)], axis=1)
 
     @cached_property
-    def _limits(self) -> np.ndarray:
-        return np.array([float(budget.limit_units) for budget in self._roster.budgets])
-
-    @cached_property
     def _chances(self) -> np.ndarray:
-        return self.seen.chance(self._limits)
+        return self.seen.chance(self._roster.limits)
 
     def of(self, slot: int, budget: Budget, used: int) -> Forecast:
         """Of one budget as it holds. What has been used since the evaluation is not forgotten."""
@@ -55,7 +51,7 @@ class Shown:
 
     def _chance(self, slot: int, limit: float) -> float:
         """Of exceeding the document's limit, unless an exception adds to it."""
-        if self._limits[slot] == limit:
+        if self._roster.limits[slot] == limit:
             return float(self._chances[slot])
         return float(self.seen.one(slot).chance(np.array([limit]))[0])
 

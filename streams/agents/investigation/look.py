@@ -19,7 +19,7 @@ from schemas.control.periods import HOUR_US
 from streams.agents.budget_texts import budget_alert
 from streams.agents.crossings import Crossing, CrossingKey
 from streams.agents.history import Before
-from streams.agents.investigation.detail import CauseQuestion, Detail, Question, SiblingQuestion, Span
+from streams.agents.investigation.detail import CauseQuestion, Detail, Moves, Question, SiblingQuestion, Span
 from streams.agents.investigation.wording import Explanation, explain, moved
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class Looks:
         self._changed.add(key)
 
     def _answered(self, looked: Looked, book: BudgetBook, now_us: int) -> Alert | None:
+        if not isinstance(looked.question, CauseQuestion | SiblingQuestion):
+            raise TypeError(f"a question about a budget was expected, not {looked.question}")
         key = looked.question.key
         look, crossing = self._looks.get(key), book.verdicts.crossings.all.get(key)
         stage: Stage = "causes" if isinstance(looked.question, CauseQuestion) else "sibling"
@@ -109,10 +111,13 @@ class Looks:
             return None
         follows = stage == "causes" and key.level != "warning"
         self._put(key, replace(look, stage="sibling" if follows else "done"))
-        if crossing is None or crossing.state != "firing" or looked.found is None:
+        if crossing is None or crossing.state != "firing":
             return None
-        found = looked.found
-        explanation = explain(crossing.budget, found) if isinstance(found, Detail) else moved(crossing.budget, found)
+        explanation: Explanation | None = None
+        if isinstance(looked.found, Detail):
+            explanation = explain(crossing.budget, looked.found)
+        elif isinstance(looked.found, Moves):
+            explanation = moved(crossing.budget, looked.found)
         return None if explanation is None else _updated(book, crossing, explanation, now_us)
 
     def _prune(self, book: BudgetBook, watermark_us: int | None) -> None:

@@ -1,9 +1,9 @@
-"""In: closed buckets of every team. Out: what each team usually uses at this hour, and how much that varies.
+"""In: hours of every series as they were kept for learning. Out: what each usually uses at this hour of the week.
 
-Use differs between weekdays and weekends and by the hour, so there are 48 slots, each an exponentially weighted mean
-of clipped buckets. Tokens per call and price per token vary little by the hour, so a slot's own ratio is shrunk
-towards the team's. Every amount is per 5-minute bucket. All functions work on all teams and on a whole hour at once:
-rows[n] of `TEAM`, of which a slot's hour is expected by what was learnt before it began, and learnt when it is over.
+Calls have a shape over the 168 hours of the week, which leans on the same hour of like days while it is young, and a
+level that follows growth. What a call takes (tokens, cache reads, output, failures, money) varies little by the hour,
+so coarse slots hold it: three hours of workdays, six of weekends. Amounts are per 5-minute bucket. A series is a row of
+`TEAM`; all functions work on all series at once. Nothing here changes but at the end of an hour.
 """
 
 from __future__ import annotations
@@ -13,70 +13,66 @@ from typing import Final
 
 import numpy as np
 
-from streams.agents.spikes.buckets import CACHED, CALLS, COST, INPUT, TOKENS, WIDTH
+from streams.agents.spikes.buckets import CACHED, CALLS, COST, INPUT, OUTPUT, WIDTH
 
-SLOTS: Final = 48
-#: Buckets of observed and expected use that the evidence looks back on: half an hour.
-RING: Final = 6
-#: Buckets of an hour, which is what a slot holds and what is judged in one go.
+#: Buckets of an hour, after which is learnt what the hour taught.
 HOUR: Final = 12
-#: Buckets held per team: what the first span of the hour looks back on, and the hour.
-BACK: Final = RING - 1
-HELD: Final = BACK + HOUR
-#: Spans that evidence is summed over, in buckets: short ones see strong incidents early, long ones weak ones surely.
-SPANS: Final = (3, RING)
-#: Model classes told apart per team; further ones share the last place.
+WEEK_HOURS: Final = 168
+#: Where what a call takes is told apart: eight parts of workdays, four of weekends.
+SLOTS: Final = 12
+#: Spans that evidence is summed over, in buckets: short ones see strong rises early, long ones weak ones surely.
+SPANS: Final = (2, 6)
+#: Model classes told apart per series; further ones share the last place.
 CLASSES: Final = 8
+#: How many ratios are judged: tokens per call, price per token, price units per token.
+RATIOS: Final = 3
+MEASURE_COUNT: Final = 5
 
-#: The whole memory of one team, about 3.5 kB.
+#: All that is learnt of one series.
 TEAM: Final = np.dtype(
     [
-        ("first", np.int64),  # first bucket with use; -1: none yet
-        ("silent", np.int32),  # buckets in a row without a call
-        ("calls_seen", np.float64),
-        ("slots", np.float32, (SLOTS, WIDTH)),
-        ("seen", np.float32, (SLOTS,)),  # buckets learnt per slot
-        ("level", np.float64, (WIDTH,)),  # slow mean over all hours
-        ("spread", np.float64, (len(SPANS), 3, 2)),  # decayed squared deviations and expectations: calls, tokens, cost
-        ("wobble", np.float64, (3, 2)),  # decayed squared log ratios and how many: the three of `log_ratios`, per call
-        # Five buckets of the hour before, then the twelve of the running hour.
-        ("observed", np.float64, (HELD, WIDTH)),
-        ("expected", np.float64, (HELD, 4)),  # calls, tokens, cost, price units
-        ("mix_held", np.float32, (HELD, CLASSES, 2)),
-        ("taught", np.bool_, (HOUR,)),  # which buckets of the running hour may teach what is usual
-        ("hits", np.uint8, (5,)),  # a bit per recent bucket that stood out, by measure
-        ("mix", np.float32, (CLASSES, 2)),  # slow mean of tokens and cost per model class
-        (
-            "adopt",
-            np.float64,
-            (3,),
-        ),  # ratios of calls, tokens and cost to take over at the end of the hour; zeros: none
+        ("shape", np.float16, (WEEK_HOURS,)),  # square root of calls per bucket
+        ("weight", np.uint8, (WEEK_HOURS,)),  # buckets that taught it, at most _SLOT_MEMORY
+        ("slots", np.float32, (SLOTS, WIDTH)),  # decayed sums
+        ("level", np.float32, (2,)),  # decayed calls and what the shape alone expected
+        ("noise", np.float32, (len(SPANS), 2, 2)),  # decayed squared deviations and expectations: calls, cost
+        ("drift", np.float32, (RATIOS, 2)),  # decayed squared log ratios times calls, and how many
+        ("top", np.float32, (MEASURE_COUNT,)),  # decayed maximum of the strength of quiet times, by measure
+        ("peak", np.float32, (2,)),  # decayed maximum of a bucket's calls and cost
+        ("mix", np.float32, (CLASSES, 2)),  # decayed tokens and cost per model class
+        ("first", np.int32),  # first bucket with use; -1: none yet
+        ("calls", np.float32),  # taught so far
+        ("hours", np.uint16),  # taught so far
     ]
 )
 
-#: A slot learns from about five of its days, so that growth of a third a month stays far below the firing ratio.
-_SLOT_MEMORY: Final = 60.0
-#: Level, spread and mix remember about three days.
-_SLOW: Final = 1.0 / (3 * 288)
-#: A young slot leans on the same hour of the other kind of day with the weight of three buckets.
-_PRIOR_BUCKETS: Final = 3.0
-#: A slot's ratios lean on the team's with the weight of thirty calls.
+#: A slot of the week remembers about five weeks.
+_SLOT_MEMORY: Final = 60
+#: A young slot leans on the same hour of like days with the weight of a week, and those on all others with a quarter.
+_OWN: Final = 12.0
+_LIKE: Final = 3.0
+#: Level: two days of use.
+_LEVEL_FADE: Final = 1 - 1 / 48
+_LEVEL_CALLS: Final = 30.0
+_LEAST_LEVEL, _MOST_LEVEL = 0.8, 2.0
+_SLOT_FADE: Final = 1 - 1 / 45
+_SLOW_FADE: Final = 1 - 1 / 72
+#: What was the strongest of quiet times fades by half in three weeks.
+_TOP_FADE: Final = 0.5 ** (1 / (21 * 24))
+#: A slot's ratios lean on those of all with the weight of thirty calls.
 _PRIOR_CALLS: Final = 30.0
-#: Working hours shift (clock changes, late starts): at least half of a neighbouring hour is always usual.
+#: Working hours shift (clock changes, late starts): a part of a neighbouring hour is always usual.
 _NEIGHBOUR: Final = 0.5
-#: Nobody is expected to use nothing: 0.05 calls a bucket, which keeps ratios finite.
+#: Nobody is expected to use nothing.
 _LEAST_CALLS: Final = 0.05
-#: A bucket teaches at most this many standard deviations above the usual.
-_CLIP: Final = 4.0
-_UNCLIPPED_CALLS: Final = 50
-#: A team silent for a day is absent: its zeros would otherwise unlearn what it uses when it is back.
-_ABSENT: Final = 288
-#: Before anything is learnt, calls vary a little more than Poisson, tokens and cost like an exponential size per call.
-_PRIOR_SPREAD: Final = np.array([1.5, 3.0, 3.0])
-_PRIOR_WOBBLE: Final = np.array([1.5, 0.3, 0.1])
-_LEAST_WOBBLE: Final = np.array([0.3, 0.05, 0.02])
+#: Silent for a day, a series is absent: its zeros would otherwise unlearn what it uses when it is back.
+ABSENT: Final = 288
+#: Before anything is learnt, calls vary a little more than Poisson, cost like an exponential size per call.
+_PRIOR_NOISE: Final = np.array([1.5, 3.0])
+_PRIOR_DRIFT: Final = np.array([1.5, 0.3, 0.1])
+_LEAST_DRIFT: Final = np.array([0.3, 0.05, 0.02])
 #: How far the usual itself may be off, as a fraction: days differ.
-DRIFT: Final = np.array([0.25, 0.3, 0.3])
+DRIFT: Final = np.array([0.25, 0.3])
 RATIO_DRIFT: Final = np.array([0.2, 0.12, 0.12])
 #: List prices of all large providers are near these multiples of the price of an input token.
 CACHE_READ_PRICE: Final = 0.1
@@ -85,174 +81,164 @@ OUTPUT_PRICE: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """Of each team in one hour: expected[n, 12, 4] calls, tokens, cost, price units by bucket; spread[n, spans, 3]:
-    variance of a span's sum per unit expected; wobble[n, 3]: variance of each log ratio, per call."""
+    """Of each series in one hour: calls[n, 12] by bucket; base[n, 12] the same without level; ratio[n, WIDTH] sums per
+    call; noise[n, spans, 2]: variance of a span's calls and cost per unit expected; drift[n, 3]: variance of each log
+    ratio, per call."""
 
-    expected: np.ndarray
-    spread: np.ndarray
-    wobble: np.ndarray
-
-
-def slot_of(bucket: int) -> tuple[int, int]:
-    """(weekend, hour) of a bucket number, UTC. 1970-01-01 was a Thursday."""
-    day, hour = divmod(bucket // HOUR, 24)
-    return int((day + 3) % 7 >= 5), hour
+    calls: np.ndarray
+    base: np.ndarray
+    ratio: np.ndarray
+    noise: np.ndarray
+    drift: np.ndarray
 
 
-def usual(rows: np.ndarray, start: int) -> Usual:
-    """What is expected in the hour that starts with bucket `start`, from what was learnt before it."""
-    weekend, hour = slot_of(start)
-    here, other = weekend * 24 + hour, (1 - weekend) * 24 + hour
-    before, after = weekend * 24 + (hour - 1) % 24, weekend * 24 + (hour + 1) % 24
-    slots, seen, level = rows["slots"], rows["seen"], rows["level"]
-    weight = seen[:, here, None].astype(np.float64)
-    prior = np.where(seen[:, other, None] > 0, slots[:, other], level)
-    mean = ((weight * slots[:, here] + _PRIOR_BUCKETS * prior) / (weight + _PRIOR_BUCKETS))[:, CALLS, None]
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What one hour taught each series: `taught`[n] buckets, their clipped sums `kept`[n, WIDTH], the calls that the
+    shape alone expected of them `due`[n]; fresh noise, drift, top and peak; tokens and cost by class `mix`."""
+
+    taught: np.ndarray
+    kept: np.ndarray
+    due: np.ndarray
+    noise: np.ndarray
+    drift: np.ndarray
+    top: np.ndarray
+    peak: np.ndarray
+    mix: np.ndarray
+
+
+def hour_of_week(hour: int) -> int:
+    """Of hours since the epoch, UTC; 0 is Monday's first. 1970-01-01 was a Thursday."""
+    return (hour + 72) % WEEK_HOURS
+
+
+def slot_of(week_hour: int) -> int:
+    day, hour = divmod(week_hour, 24)
+    return hour // 3 if day < 5 else 8 + hour // 6
+
+
+def usual(rows: np.ndarray, hour: int) -> Usual:
+    """What is expected in an hour (since the epoch), from what was learnt so far."""
+    here = hour_of_week(hour)
+    calls, before, after = (_calls(rows, (here + step) % WEEK_HOURS) for step in (0, -1, 1))
     # Within the hour, use rises or falls towards the next one; only a rise matters for what may be a spike.
     part = (np.arange(HOUR) + 0.5) / HOUR
     share = np.abs(part - 0.5)
-    ahead = np.where(part > 0.5, slots[:, after, CALLS, None], slots[:, before, CALLS, None])
-    beside = _NEIGHBOUR * np.maximum(slots[:, before, CALLS, None], slots[:, after, CALLS, None])
-    calls = np.maximum(np.maximum(mean, (1 - share) * mean + share * ahead), np.maximum(beside, _LEAST_CALLS))
-    # Nothing is expected of a team before its first call.
-    calls = calls * (start + np.arange(HOUR) >= rows["first"][:, None])
-    per_call = _per_call(level)
-    mass = weight[:, 0] * slots[:, here, CALLS] + _PRIOR_CALLS
-    tokens = (weight[:, 0] * slots[:, here, TOKENS] + _PRIOR_CALLS * per_call[:, 0]) / mass
-    cost = (weight[:, 0] * slots[:, here, COST] + _PRIOR_CALLS * per_call[:, 1]) / mass
-    factors = np.stack([np.ones(len(rows)), tokens, cost, tokens * _units_per_token(level)], axis=1)
-    # What one call adds is the unit in which spread is counted; never under the noise of the number of calls alone.
-    unit = np.concatenate([np.ones((len(rows), 1)), per_call], axis=1)[:, None, :]
-    spread = (rows["spread"][..., 0] + _PRIOR_SPREAD * _PRIOR_CALLS * unit**2) / (
-        rows["spread"][..., 1] + _PRIOR_CALLS * unit + 1e-9
+    ahead = np.where(part > 0.5, after[:, None], before[:, None])
+    beside = _NEIGHBOUR * np.maximum(before, after)[:, None]
+    own = calls[:, None]
+    base = np.maximum(np.maximum(own, (1 - share) * own + share * ahead), beside)
+    level = np.clip(
+        (rows["level"][:, 0] + _LEVEL_CALLS) / (rows["level"][:, 1] + _LEVEL_CALLS), _LEAST_LEVEL, _MOST_LEVEL
     )
-    wobble = (rows["wobble"][:, :, 0] + _PRIOR_WOBBLE * 20) / (rows["wobble"][:, :, 1] + 20)
-    return Usual(calls[:, :, None] * factors[:, None], np.maximum(spread, unit), np.maximum(wobble, _LEAST_WOBBLE))
+    ratio = per_call(rows, slot_of(here))
+    unit = np.stack([np.ones(len(rows)), ratio[:, COST]], axis=1)[:, None]
+    # What one call adds is the unit in which noise is counted; never under the noise of the number of calls alone.
+    noise = (rows["noise"][..., 0] + _PRIOR_NOISE * _PRIOR_CALLS * unit**2) / (
+        rows["noise"][..., 1] + _PRIOR_CALLS * unit + 1e-9
+    )
+    drift = (rows["drift"][..., 0] + _PRIOR_DRIFT * 20) / (rows["drift"][..., 1] + 20)
+    return Usual(
+        np.maximum(base * level[:, None], _LEAST_CALLS),
+        base,
+        ratio,
+        np.maximum(noise, unit),
+        np.maximum(drift, _LEAST_DRIFT),
+    )
 
 
-def _per_call(level: np.ndarray) -> np.ndarray:
-    """Tokens and cost per call of each team, [n, 2]; zeros before the first call."""
-    calls = np.maximum(level[:, CALLS], 1e-12)
-    return np.where(level[:, CALLS, None] > 0, level[:, [TOKENS, COST]] / calls[:, None], 0.0)
+def _calls(rows: np.ndarray, week_hour: int) -> np.ndarray:
+    """Calls per bucket in one hour of the week: its own, leaning on like days, and those on the other days."""
+    day, hour = divmod(week_hour, 24)
+    week = rows["shape"][:, hour::24].astype(np.float64) ** 2
+    weight = rows["weight"][:, hour::24].astype(np.float64)
+    work = np.arange(7) < 5
+    like, other = (work, ~work) if day < 5 else (~work, work)
+    far_weight = weight[:, other].sum(axis=1)
+    far = (week[:, other] * weight[:, other]).sum(axis=1)
+    calls = np.divide(far, far_weight, out=_mean(rows), where=far_weight > 0)
+    near_weight = weight[:, like].sum(axis=1)
+    near = ((week[:, like] * weight[:, like]).sum(axis=1) + _LIKE * calls) / (near_weight + _LIKE)
+    own: np.ndarray = (week[:, day] * weight[:, day] + _OWN * near) / (weight[:, day] + _OWN)
+    return own
 
 
-def _units_per_token(level: np.ndarray) -> np.ndarray:
-    """Price units (an input token is one) per token, from the team's usual caching and output. 1 before any token."""
-    tokens = level[:, TOKENS]
-    share = np.divide(price_units(level), tokens, out=np.ones(len(level)), where=tokens > 0)
-    return np.where(share > 0, share, 1.0)
+def _mean(rows: np.ndarray) -> np.ndarray:
+    """Calls per bucket over all hours that were learnt."""
+    weight = rows["weight"].astype(np.float32)
+    total = weight.sum(axis=1)
+    weighted = (rows["shape"].astype(np.float32) ** 2 * weight).sum(axis=1)
+    mean: np.ndarray = np.divide(weighted, total, out=np.zeros(len(rows)), where=total > 0)
+    return mean
+
+
+def per_call(rows: np.ndarray, slot: int) -> np.ndarray:
+    """[n, WIDTH] sums per call as usual in one slot; zeros before the first call."""
+    slots = rows["slots"].astype(np.float64)
+    whole = slots.sum(axis=1)
+    mean = np.divide(whole, whole[:, :1], out=np.zeros_like(whole), where=whole[:, :1] > 0)
+    ratio: np.ndarray = (slots[:, slot] + _PRIOR_CALLS * mean) / (slots[:, slot, :1] + _PRIOR_CALLS)
+    ratio[:, CALLS] = 1.0
+    return ratio
 
 
 def price_units(sums: np.ndarray) -> np.ndarray:
-    """What the tokens of sums[..., 5] would cost in input tokens: reads from a cache are cheap, output is dear."""
-    output = np.maximum(sums[..., TOKENS] - sums[..., INPUT], 0)
-    units: np.ndarray = sums[..., INPUT] - (1 - CACHE_READ_PRICE) * sums[..., CACHED] + OUTPUT_PRICE * output
+    """What the tokens of sums[..., WIDTH] would cost in input tokens: cache reads are cheap, output is dear."""
+    units: np.ndarray = sums[..., INPUT] - (1 - CACHE_READ_PRICE) * sums[..., CACHED] + OUTPUT_PRICE * sums[..., OUTPUT]
     return units
-
-
-def span_sums(held: np.ndarray, span: int) -> np.ndarray:
-    """Sums of the `span` buckets that end with each bucket of the hour: [n, HELD, w] -> [n, 12, w]."""
-    running = np.cumsum(held, axis=1)
-    sums: np.ndarray = running[:, BACK:].copy()
-    if span <= BACK:
-        sums -= running[:, BACK - span : HELD - span]
-    else:
-        sums[:, 1:] -= running[:, : HOUR - 1]
-    return sums
-
-
-def learn(rows: np.ndarray, start: int, known: Usual) -> None:
-    """Take the hour that started with bucket `start` into what is usual, then make room for the next one."""
-    _teach(rows, start, known)
-    for number in np.flatnonzero(rows["adopt"][:, 0]).tolist():
-        _adopt(rows[number])
-    for name in ("observed", "expected", "mix_held"):
-        rows[name][:, :BACK] = rows[name][:, HOUR:].copy()
-        rows[name][:, BACK:] = 0
-    rows["taught"] = False
-
-
-def _teach(rows: np.ndarray, start: int, known: Usual) -> None:
-    busy = rows["observed"][:, BACK:, CALLS] > 0
-    quiet_end = np.where(busy.any(axis=1), np.argmax(busy[:, ::-1], axis=1), rows["silent"] + HOUR)
-    rows["silent"] = np.minimum(quiet_end, 1 << 30)
-    taught = rows["taught"] & ((rows["first"] >= 0) & (rows["silent"] < _ABSENT))[:, None]
-    taught &= start + np.arange(HOUR) >= rows["first"][:, None]
-    which = np.flatnonzero(taught.any(axis=1))
-    if len(which):
-        own, taught = rows[which], taught[which]
-        count = taught.sum(axis=1)
-        expected, spread = known.expected[which], known.spread[which]
-        _teach_means(own, start, taught, count, expected[:, :, :3], spread)
-        _teach_noise(own, taught, count, expected, spread, known.wobble[which])
-        rows[which] = own
-    rows["calls_seen"] += rows["observed"][:, BACK:, CALLS].sum(axis=1)
-
-
-def _teach_means(
-    own: np.ndarray, start: int, taught: np.ndarray, count: np.ndarray, expected: np.ndarray, spread: np.ndarray
-) -> None:
-    """Slot, level and mix, from the hour's buckets clipped so that a spike does not teach itself."""
-    raw = own["observed"][:, BACK:]
-    deviation = np.sqrt(spread[:, None, 0] * expected + (DRIFT * expected) ** 2)
-    # Before a few dozen calls there is no usual to clip to.
-    young = own["calls_seen"][:, None, None] < _UNCLIPPED_CALLS
-    main = np.minimum(raw[..., :3], np.where(young, np.inf, expected + _CLIP * deviation))
-    kept = np.divide(main[..., 1], raw[..., 1], out=np.ones(main.shape[:2]), where=raw[..., 1] > 0)
-    clipped = np.concatenate([main, raw[..., 3:] * kept[..., None]], axis=2)
-    mean = (clipped * taught[..., None]).sum(axis=1) / count[:, None]
-    weekend, hour = slot_of(start)
-    slot = weekend * 24 + hour
-    seen = np.minimum(own["seen"][:, slot] + count, _SLOT_MEMORY)
-    own["slots"][:, slot] += (mean - own["slots"][:, slot]) * (count / seen)[:, None]
-    own["seen"][:, slot] = seen
-    # The level is a plain mean while young, so that the first hours already give usable ratios.
-    age = np.maximum(start + HOUR - own["first"], count)
-    pace = np.maximum(1 - (1 - _SLOW) ** count, count / age)[:, None]
-    own["level"] += (mean - own["level"]) * pace
-    mix = (own["mix_held"][:, BACK:] * taught[:, :, None, None]).sum(axis=1) / count[:, None, None]
-    own["mix"] += (mix - own["mix"]) * pace[:, :, None]
-
-
-def _teach_noise(
-    own: np.ndarray, taught: np.ndarray, count: np.ndarray, expected: np.ndarray, spread: np.ndarray, wobble: np.ndarray
-) -> None:
-    """How much sums of spans and ratios vary, clipped as well."""
-    fade = ((1 - _SLOW) ** count)[:, None]
-    for at, span in enumerate(SPANS):
-        told, due = span_sums(own["observed"][..., :3], span), span_sums(own["expected"][..., :3], span)
-        limit = _CLIP**2 * (spread[:, None, at] * due + (DRIFT * due) ** 2)
-        squared = np.minimum((told - due) ** 2, limit)
-        fresh = np.stack([squared, due], axis=3) * taught[:, :, None, None]
-        own["spread"][:, at] = own["spread"][:, at] * fade[:, :, None] + fresh.sum(axis=1)
-    raw = own["observed"][:, BACK:]
-    drift, sure = log_ratios(raw, expected)
-    sure &= taught[..., None]
-    calls = raw[..., :1]
-    most = 3 * np.sqrt(wobble[:, None] / np.maximum(calls, 1) + RATIO_DRIFT**2)
-    moved = np.minimum(np.abs(drift), most) ** 2 * calls * sure
-    judged = sure.sum(axis=1)
-    faded = own["wobble"] * ((1 - _SLOW) ** judged)[:, :, None]
-    own["wobble"] = faded + np.stack([moved.sum(axis=1), judged], axis=2)
 
 
 def log_ratios(observed: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log of tokens per call, price per token and price units per token against the usual, and where both are known.
 
-    observed[..., 5], expected[..., 4] -> [..., 3] each. The last needs no prices: it moves when caching or output does.
+    [..., WIDTH] each -> [..., 3] each. The last needs no prices: it moves when caching or output does.
     """
-    top = np.stack([observed[..., TOKENS], observed[..., COST], price_units(observed)], axis=-1)
-    base = observed[..., [CALLS, TOKENS, TOKENS]]
-    top_usual, base_usual = expected[..., 1:4], expected[..., [CALLS, TOKENS, TOKENS]]
-    sure = (top > 0) & (base > 0) & (top_usual > 0) & (base_usual > 0)
-    ratio = np.divide(top * base_usual, base * top_usual, out=np.ones_like(top), where=sure)
-    return np.log(ratio), sure
+    tokens, usual_tokens = observed[..., INPUT] + observed[..., OUTPUT], expected[..., INPUT] + expected[..., OUTPUT]
+    units = price_units(observed) * usual_tokens
+    usual_units = price_units(expected) * tokens
+    top, base = np.empty((*tokens.shape, RATIOS)), np.empty((*tokens.shape, RATIOS))
+    np.multiply(tokens, expected[..., CALLS], out=top[..., 0])
+    np.multiply(usual_tokens, observed[..., CALLS], out=base[..., 0])
+    np.multiply(observed[..., COST], usual_tokens, out=top[..., 1])
+    np.multiply(expected[..., COST], tokens, out=base[..., 1])
+    top[..., 2], base[..., 2] = units, usual_units
+    sure = (top > 0) & (base > 0)
+    ratio = np.divide(top, base, out=np.ones_like(top), where=sure)
+    return np.log(ratio, out=ratio), sure
 
 
-def _adopt(row: np.ndarray) -> None:
-    """Take the ratios of calls, tokens and cost that were noted as the new usual of one team."""
-    calls, tokens, cost = row["adopt"]
-    row["slots"] *= np.array([calls, tokens, cost, tokens, tokens], dtype=np.float32)
-    row["level"] *= np.array([calls, tokens, cost, tokens, tokens])
-    row["mix"] *= np.array([tokens, cost], dtype=np.float32)
-    row["adopt"] = 0
+def learn(rows: np.ndarray, hour: int, lesson: Lesson) -> None:
+    """Take what an hour taught into what is usual. Series that taught nothing stay as they are."""
+    chosen = np.flatnonzero((lesson.taught > 0) & (rows["first"] >= 0))
+    if not len(chosen):
+        return
+    here = hour_of_week(hour)
+    own = rows[chosen]
+    taught, kept = lesson.taught[chosen].astype(np.float64), lesson.kept[chosen].astype(np.float64)
+    part = taught / HOUR
+    mean = kept[:, CALLS] / taught
+    seen = np.minimum(own["weight"][:, here] + taught, _SLOT_MEMORY)
+    was = own["shape"][:, here].astype(np.float64) ** 2
+    own["shape"][:, here] = np.sqrt(np.maximum(was + (mean - was) * taught / seen, 0))
+    own["weight"][:, here] = seen
+    slot = slot_of(here)
+    own["slots"][:, slot] = own["slots"][:, slot] * (_SLOT_FADE**part)[:, None] + kept
+    fresh = np.stack([kept[:, CALLS], lesson.due[chosen]], axis=1)
+    own["level"] = own["level"] * (_LEVEL_FADE**part)[:, None] + fresh
+    slow = _SLOW_FADE**part
+    own["noise"] = own["noise"] * slow[:, None, None, None] + lesson.noise[chosen]
+    own["drift"] = own["drift"] * slow[:, None, None] + lesson.drift[chosen]
+    own["mix"] = own["mix"] * slow[:, None, None] + lesson.mix[chosen]
+    fade = (_TOP_FADE**part)[:, None]
+    own["top"] = np.maximum(own["top"] * fade, lesson.top[chosen])
+    own["peak"] = np.maximum(own["peak"] * fade, lesson.peak[chosen])
+    own["calls"] += kept[:, CALLS]
+    own["hours"] = np.minimum(own["hours"].astype(np.int64) + (part >= 0.5), 65_535)
+    rows[chosen] = own
+
+
+def adopt(row: np.ndarray, ratios: np.ndarray) -> None:
+    """Take ratios[WIDTH] of sums, observed over usual, as the new usual of one series."""
+    row["shape"] = np.minimum(row["shape"].astype(np.float64) * np.sqrt(ratios[CALLS]), 60_000)
+    row["slots"] *= ratios.astype(np.float32)
+    row["peak"] *= np.array([ratios[CALLS], ratios[COST]], dtype=np.float32)

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from schemas.alerts import Confidence
+from schemas.alerts import Confidence, Said
 from streams.agents.spikes.evidence import Measure
 
 #: Why a state was told: it began; it was plain before its bucket had closed (`early`, figures so far); its figures are
 #: now those of closed buckets, or its impact has doubled (`grown`); it is calm again (`over`); it has lasted so long
-#: that it is the new usual (`adopted`); people said something of it (`said`); a wider rise has taken it in (`merged`).
-Why = Literal["began", "early", "grown", "over", "adopted", "said", "merged"]
+#: that it is the new usual (`adopted`); people said something of it (`said`); a wider rise has taken it in (`merged`);
+#: single calls have been looked into (`explained`).
+Why = Literal["began", "early", "grown", "over", "adopted", "said", "merged", "explained"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +73,5 @@ class Finding:
     historical: bool
     revision: int
     activity: str | None = None
+    #: With `expected` and `noise`, the state told as `said` is the last.
+    said: Said | None = None

@@ -1,96 +1,112 @@
-"""In: an episode and its decomposition. Out: the alert, with the cause in one sentence."""
+"""In: a finding, the control snapshot, what is known of the episode besides. Out: the alert of that state."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 from runtime.clock import to_datetime
-from schemas.alerts import Alert, AlertScope, AlertState, AlertWindow, Cause, Link, alert_id
+from schemas.alerts import Alert, AlertScope, AlertState, AlertWindow, Link, alert_id
 from schemas.control.snapshot import ControlSnapshot
-from streams.agents.owners import team_owner
-from streams.agents.queries import spending_query
-from streams.agents.spikes.baseline import CLASSES
-from streams.agents.spikes.buckets import BUCKET_US
-from streams.agents.spikes.decomposition import Factor, Part, dearer_class, decompose
-from streams.agents.spikes.episode import Episode
+from streams.agents.owners import Owner, team_owner
+from streams.agents.spikes.decomposition import decompose
+from streams.agents.spikes.explain.carriers import carriers
+from streams.agents.spikes.explain.incidents import action, named
+from streams.agents.spikes.explain.known import Known
+from streams.agents.spikes.explain.measures import measures
+from streams.agents.spikes.explain.queries import people_query, rise_query
+from streams.agents.spikes.explain.wording import behind, summary
+from streams.agents.spikes.finding import Finding
 
-_ACTIONS: Final[dict[Factor, str]] = {
-    "calls": "Look for a loop or retries: the linked query ranks what calls most; throttle it or roll a deploy back.",
-    "tokens_per_call": "Look for growing context: compare prompt templates and attached documents with yesterday's.",
-    "price_per_token": "Compare models and service tiers with yesterday's: the same tokens cost more.",
-    "cache_share": "See what changed at the start of the prompts: a new prefix, order or timestamp stops cache hits.",
-    "model_mix": "See which use case moved to the dearer model and whether its task needs it.",
-}
+_NOTHING = Known()
+
+
+def finding_id(finding: Finding) -> str:
+    """Id of the alert that tells it: of the series and of the bucket in which it began."""
+    return alert_id("spike", finding.series.name, finding.since_us)
 
 
 def spike_alert(
-    episode: Episode, state: AlertState, adopted: bool, classes: Sequence[str], control: ControlSnapshot, now_us: int
+    finding: Finding, control: ControlSnapshot, now_us: int, known: Known = _NOTHING, runbook: str | None = None
 ) -> Alert:
-    """The alert of one state of an episode. `adopted`: it ended because it became the usual."""
-    before, after = episode.before(), episode.after()
+    """The alert of one state of an episode. Deterministic in all but `evaluated_at`, which is `now_us`. `runbook`: an
+    address in which `{incident}` stands for what it looks like.
+    """
+    one_id = finding_id(finding)
+    before, after = finding.before, finding.after
     parts = decompose(before, after)
-    moved = dearer_class(before.mix, after.mix)
-    class_name = "other" if moved == CLASSES - 1 or moved >= len(classes) else classes[moved] or "without class"
-    causes = tuple(
-        Cause(
-            factor=part.factor,
-            label=_label(part, class_name),
-            delta=part.delta,
-            share=part.share,
-            before=part.before,
-            after=part.after,
-        )
-        for part in parts
-    )
-    start_us, end_us = episode.start * BUCKET_US, episode.end * BUCKET_US
-    owner, contact = team_owner(episode.team, start_us, control)
-    since = f"{to_datetime(start_us):%H:%M} UTC"
-    times = f"{after.cost / before.cost:.1f}x" if before.cost > 0 else "far more than"
-    name = f"Team {episode.team}"
-    if state == "resolved":
-        how = "has been taken as its new usual rate" if adopted else f"ended at {to_datetime(end_us):%H:%M} UTC"
-        summary = f"{name}'s rise since {since} ({times} its usual rate, ${episode.impact / 1e9:,.2f} extra) {how}."
-    else:
-        summary = f"{name} spends {times} its usual rate since {since}" + (f": {causes[0].label}." if causes else ".")
-    scope = AlertScope(team=episode.team)
+    causes = measures(parts, before, after)
+    looks = named(finding, parts, known.facts)
+    carried, uncarried = carriers(finding)
+    if known.facts is not None and known.facts.carried:
+        carried, uncarried = known.facts.carried, known.facts.uncarried_share
+    activity = control.activities.get(finding.activity) if finding.activity is not None else None
+    state = _state(finding)
+    scope = AlertScope(team=finding.series.team, use_case=finding.series.use_case)
+    people = None if known.facts is None else known.facts.people
+    links = [rise_query(scope, finding.start_us, finding.end_us)]
+    if people is not None and people.number > 0:
+        links.append(people_query(one_id, scope, finding.start_us, finding.end_us, carried[0] if carried else None))
+    if runbook is not None:
+        links.append(Link(rel="runbook", href=runbook.replace("{incident}", looks.incident)))
+    owner, contact = _owner(finding, control)
+    text = summary(finding, looks, causes, carried, activity, known)
+    if finding.why == "said" and finding.said is not None:
+        text = f"{_SAID[finding.said]} {text}"
     return Alert(
-        alert_id=alert_id("spike", episode.team, start_us),
-        revision=episode.revision,
+        alert_id=one_id,
+        revision=finding.revision,
         kind="spike",
         state=state,
-        severity="critical",
-        historical=episode.historical,
+        severity="info" if finding.activity is not None else "critical",
+        historical=finding.historical,
         scope=scope,
         owner=owner,
         contact=contact,
-        window=AlertWindow(start=to_datetime(start_us), end=to_datetime(end_us)),
+        window=AlertWindow(start=to_datetime(finding.start_us), end=to_datetime(finding.end_us)),
         unit="nanousd",
         observed=round(after.cost),
         expected=round(before.cost),
-        summary=summary,
+        summary=text,
         explanation=causes,
         unexplained_share=0.0 if causes else None,
-        suggested_action=_ACTIONS[parts[0].factor] if parts and state != "resolved" else "None.",
-        links=(Link(rel="query", href=spending_query(scope, start_us, end_us)),),
-        occurred_at=to_datetime(start_us),
+        carried_by=carried,
+        uncarried_share=uncarried,
+        behind=behind(people),
+        incident=looks.incident,
+        confidence=finding.confidence,
+        impact=round(after.cost) - round(before.cost),
+        impact_per_day=round(24 * finding.rate),
+        activity=finding.activity,
+        said=finding.said,
+        suggested_action="None." if state == "resolved" else action(looks.incident),
+        links=tuple(links),
+        occurred_at=to_datetime(finding.since_us),
         evaluated_at=to_datetime(now_us),
     )
 
 
-def _label(part: Part, class_name: str) -> str:
-    """One factor with before and after, for people."""
-    ratio = f" (x{part.after / part.before:.1f})" if part.before > 0 else ""
-    up = part.after >= part.before
-    match part.factor:
-        case "calls":
-            return f"{'more' if up else 'fewer'} calls{ratio}"
-        case "tokens_per_call":
-            return f"{'more' if up else 'fewer'} tokens per call{ratio}, from {part.before:,.0f} to {part.after:,.0f}"
-        case "price_per_token":
-            return f"a {'higher' if up else 'lower'} price per token{ratio}"
-        case "cache_share":
-            verb = "fell" if not up else "rose"
-            return f"the share of input read from prompt caches {verb} from {part.before:.0%} to {part.after:.0%}"
-        case "model_mix":
-            return f"other models: class {class_name} went from {part.before:.0%} to {part.after:.0%} of tokens"
+_SAID = {
+    "acknowledged": "Somebody is on it:",
+    "expected": "Expected, as people said; it stays quiet until it is calm:",
+    "noise": "Noise, as people said; its level is taken as usual:",
+}
+
+
+def _state(finding: Finding) -> AlertState:
+    match finding.why:
+        case "began" | "early":
+            return "firing"
+        case "grown" | "explained":
+            return "updated"
+        case "said":
+            return "resolved" if finding.said in ("expected", "noise") else "updated"
+        case "over" | "adopted" | "merged":
+            return "resolved"
+
+
+def _owner(finding: Finding, control: ControlSnapshot) -> Owner:
+    """The team's; the use case's where the directory does not know the team's."""
+    owner, contact = team_owner(finding.series.team, finding.since_us, control)
+    if owner is None and finding.series.use_case is not None:
+        use_case = control.use_cases.get(finding.series.use_case)
+        if use_case is not None:
+            return use_case.owner, use_case.contact or contact
+    return owner, contact

@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from runtime.clock import FixedClock, to_datetime
@@ -137,20 +136,17 @@ def serving(known: Known, config: CheckConfig | None = None) -> Iterator[Served]
     """The server itself, on a free port and a thread of its own."""
     loop, up, clock = asyncio.new_event_loop(), threading.Event(), FixedClock(NOW_US)
     served = Served("", known, clock)
-    server = CheckServer(lambda: served.known, config or CheckConfig(), clock, CheckMetrics(served.registry))
-    runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1.0)
+    http = CheckServer(lambda: served.known, config or CheckConfig(), clock, CheckMetrics(served.registry)).http()
 
     async def begin() -> None:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        served.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        served.url = f"http://127.0.0.1:{await http.listen('127.0.0.1', 0)}"
         up.set()
 
     def run() -> None:
         asyncio.set_event_loop(loop)
         loop.run_until_complete(begin())
         loop.run_forever()
-        loop.run_until_complete(runner.cleanup())
+        loop.run_until_complete(http.close())
         loop.close()
 
     thread = threading.Thread(target=run, name="check under test", daemon=True)

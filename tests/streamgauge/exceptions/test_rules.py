@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from schemas.control.decisions import Decision, Evidence
+from schemas.control.departments import Department
+from schemas.control.directory import Team, TeamTerm
 from schemas.control.use_cases import UseCase
 from streamgauge.exceptions.rules import decide_by_rule, is_met
 from tests.streamgauge.exceptions.people import NOW, grant, rule, snapshot
@@ -82,3 +84,35 @@ def test_leaving_the_data_class_out_gains_nothing() -> None:
         asked = grant(**wish, data_class=said)
         assert is_met(rule("d", "deny", permissions=True, data_classes=["secret"]), asked, here)
         assert not is_met(rule("a", permissions=True, data_classes=["public"]), asked, here)
+
+
+@pytest.mark.parametrize(
+    ("of_rule", "scope", "denied", "approved"),
+    [
+        ({"teams": ["search"]}, {}, True, False),
+        ({"teams": ["search"]}, {"use_case": "drafts"}, True, False),
+        ({"teams": ["search"]}, {"department": "shop"}, True, False),
+        ({"teams": ["search"]}, {"department": "online"}, True, False),
+        ({"teams": ["search"]}, {"department": "finance"}, False, False),
+        ({"teams": ["search"]}, {"team": "offers"}, False, False),
+        ({"teams": ["search"]}, {"team": "search"}, True, True),
+        ({"stage": "production"}, {}, True, False),
+        ({"stage": "production"}, {"use_case": "drafts"}, False, False),
+        ({"stage": "production"}, {"stage": "exploratory"}, False, False),
+        ({"stage": "production"}, {"stage": "production"}, True, True),
+    ],
+)
+def test_leaving_out_whom_a_permission_is_for_gains_nothing(
+    of_rule: dict[str, Any], scope: dict[str, str], denied: bool, approved: bool
+) -> None:
+    """A wide permission holds for the team and stage that are denied; no rule approves more than it names."""
+    here = snapshot(
+        Department(id="shop", owner="Ada"),
+        Department(id="online", parent="shop", owner="Ada"),
+        Department(id="finance", owner="Ada"),
+        Team(id="search", terms=(TeamTerm(department="online"),)),
+        UseCase(id="drafts", owner="Ada", stage="exploratory"),
+    )
+    asked = grant(budget=None, extra=None, permits={"scope": scope, "models": ["gpt-5"]})
+    found = [is_met(rule(permissions=True, verdict=verdict, **of_rule), asked, here) for verdict in ("deny", "approve")]
+    assert found == [denied, approved]

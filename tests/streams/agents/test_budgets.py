@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -132,6 +133,20 @@ def test_a_period_ends_and_the_next_starts_at_zero() -> None:
     assert len(desk.statuses) == 2, "older periods are retired"
 
 
+def test_a_period_that_begins_and_ends_within_one_settlement_has_a_status() -> None:
+    """With or without another before it; and what is older leaves the topic."""
+    b = budget(limit="10", period="day")
+    desk = Desk(b)
+    for days in (0, 1):
+        desk.offer(NOON + days * DAY, budget_row(b, NOON + days * DAY, str(days + 1)))
+    desk.settle()
+    assert [one["used"] for _, one in sorted(desk.statuses.items())] == [1 * NANO, 2 * NANO]
+    for days in (2, 3):
+        desk.offer(NOON + days * DAY, budget_row(b, NOON + days * DAY, str(days + 1)))
+    desk.settle()
+    assert [one["used"] for _, one in sorted(desk.statuses.items())] == [3 * NANO, 4 * NANO]
+
+
 def test_a_late_crossing_of_an_ended_period_fires_and_is_resolved() -> None:
     b = budget(limit="10", period="day")
     desk = Desk(b)
@@ -196,6 +211,22 @@ def test_a_removed_budget_is_resolved_and_its_status_retired() -> None:
     assert gone.state == "resolved"
     assert "removed" in gone.summary
     assert desk.statuses == {}
+
+
+def test_a_budget_that_was_removed_and_made_again_unseen_is_counted_anew() -> None:
+    """What was enriched between the two knows nothing of it: the running period is not whole any more."""
+    b = budget(limit="100")
+    desk = Desk(b)
+    desk.spend(NOON, b, "90")
+    assert desk.status["state"] == "warning"
+    desk.control = replace(desk.control, position=4, offsets={"budget/b": 3}, reborn={"budget/b": 3})
+    (resolved,) = desk.settle()
+    assert (resolved.state, "removed" in resolved.summary) == ("resolved", True)
+    assert desk.status["state"] == "unknown"
+    desk.spend(NOON + MINUTE, b, "1", control=4)
+    assert desk.status["state"] == "unknown", "and the gap is known"
+    desk.control = replace(desk.control, position=5)
+    assert desk.settle() == [], "it is told once"
 
 
 def test_a_status_stands_before_the_first_event() -> None:

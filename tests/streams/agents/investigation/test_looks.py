@@ -114,7 +114,7 @@ def test_an_hour_after_a_soft_level_a_sibling_is_pointed_out_once() -> None:
     world = a_world()
     world.call(0, NOON, "105")
     world.settle()
-    asked = {question.key.level: question for question in questions(world)}
+    asked = {question.key.level: question for question in questions(world) if isinstance(question, CauseQuestion)}
     world.shard.looks.give([Looked(question, None) for question in asked.values()])
     world.settle()
     assert questions(world) == []

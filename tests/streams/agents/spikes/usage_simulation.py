@@ -36,7 +36,7 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """Rows: bucket numbers, team, class, and sums of calls, tokens, nano-USD, input tokens and cache reads."""
+    """Rows: bucket numbers, team, class, and sums[k, WIDTH]."""
 
     days: int
     bucket: np.ndarray
@@ -78,7 +78,9 @@ def simulate(seed: int, days: int = 30, incidents: Sequence[Incident] = (), scal
         output = tokens * output_share
         inputs = tokens - output
         usd = (inputs * (1 - 0.9 * cache) + 5 * output) * PRICES[model_class] * boost / 1e6
-        parts.append((bucket, np.full(n, team), model_class, np.ones(n), tokens, usd * 1e9, inputs, inputs * cache))
+        parts.append(
+            (bucket, np.full(n, team), model_class, np.ones(n), np.zeros(n), inputs, inputs * cache, output, usd * 1e9)
+        )
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     sums = np.stack(columns[3:], axis=1).round().astype(np.int64)
     return Month(days, columns[0] + START, columns[1], columns[2], sums)

@@ -1,0 +1,12 @@
+-- The selectors' values of a row: those that a budget of the question uses, others are empty. \0 stands for NULL.
+if({by_department:UInt8} = 1, ifNull(toString(department), '\0'), '') AS department_of,
+if({by_team:UInt8} = 1, ifNull(toString(team_id), '\0'), '') AS team_of,
+if({by_project:UInt8} = 1, ifNull(toString(project_id), '\0'), '') AS project_of,
+if({by_use_case:UInt8} = 1, ifNull(toString(use_case), '\0'), '') AS use_case_of,
+if({by_stage:UInt8} = 1, ifNull(toString(stage), '\0'), '') AS stage_of,
+if({by_model_class:UInt8} = 1, ifNull(toString(model_class), '\0'), '') AS model_class_of,
+if({by_workflow:UInt8} = 1, ifNull(toString(workflow), '\0'), '') AS workflow_of,
+if({by_person:UInt8} = 1, ifNull(toString({person:Identifier}), '\0'), '') AS person_of,
+if({by_role:UInt8} = 1, ifNull(toString(role), '\0'), '') AS role_of,
+if({by_criticality:UInt8} = 1, ifNull(toString(criticality), '\0'), '') AS criticality_of,
+if({by_data_class:UInt8} = 1, ifNull(toString(data_class), '\0'), '') AS data_class_of,
