@@ -105,7 +105,8 @@ def agents_config(settings: Settings) -> AgentsConfig:
     spikes, reviews = settings.agents.spikes, settings.agents.reviews
     policy = SpikePolicy(enabled=spikes.enabled)
     if spikes.excess_per_hour_usd is not None:
-        policy = replace(policy, excess_per_hour=_nano(spikes.excess_per_hour_usd))
+        excess = _nano(spikes.excess_per_hour_usd)
+        policy = replace(policy, excess_per_hour=excess, early_excess=max(1, excess // 2))
     if spikes.excess_total_usd is not None:
         policy = replace(policy, excess_total=_nano(spikes.excess_total_usd))
     return AgentsConfig(

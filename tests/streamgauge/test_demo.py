@@ -13,12 +13,12 @@ from sources.fleet import Expected, Incident
 from streamgauge.demo.lookout import PATIENCE_S, Lookout
 from streamgauge.demo.matching import match_alerts
 from streamgauge.demo.report import MAX_UNPLANTED, Report
-from streamgauge.demo.view import PlainView, counts_line
 from streamgauge.demo.telling import tell
+from streamgauge.demo.view import PlainView, counts_line
 from streamgauge.demo.watcher import Seen
 from streams.agents.spikes.explain.known import Known
 from streams.agents.spikes.texts import spike_alert
-from tests.streams.agents.spikes.findings import finding
+from tests.streams.agents.spikes.findings import finding, usage
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -149,9 +149,10 @@ def test_time_stands_still_for_an_answer_but_not_for_ever() -> None:
 
 def test_alerts_that_are_looked_into_say_so() -> None:
     """`Lookout` knows them by it."""
-    told = spike_alert(finding(), ControlSnapshot(), 0, Known("asked"))
+    rise = finding(usage(100), usage(900))
+    told = spike_alert(rise, ControlSnapshot(), 0, Known("asked"))
     assert Lookout([at(told)]).awaited(*middle(told), [told]) is not None
-    told = spike_alert(finding(), ControlSnapshot(), 0, Known("away"))
+    told = spike_alert(rise, ControlSnapshot(), 0, Known("away"))
     assert Lookout([at(told)]).awaited(*middle(told), [told]) is None
 
 
@@ -184,13 +185,12 @@ def test_a_right_demo_has_no_failures() -> None:
         (report(alerts=()), "incident loop of team search at 2026-11-20 12:00 has no alert"),
         (
             report(alerts=(alert("a", incident="volume"),)),
-            "incident loop of team search at 2026-11-20 12:00 is named volume by its alert, not runaway_loop: "
-            "summary of a",
+            "at 2026-11-20 12:00 is named volume by its alert, not runaway_loop: summary of a",
         ),
     ],
 )
 def test_a_figure_that_does_not_hold_is_named(wrong: Report, sentence: str) -> None:
-    assert sentence in wrong.failures()
+    assert any(sentence in failure for failure in wrong.failures())
     assert not wrong.as_json()["ok"]
 
 

@@ -293,9 +293,10 @@ class SpikeWatch:
         so that each call is held against one bound and their order does not matter. `first`: the first open bucket."""
         roster, running = self.roster, self.roster.running
         alone = used[:, [CALLS, COST]].copy()
-        child = np.flatnonzero(roster.parent >= 0)
-        np.subtract.at(alone, roster.parent[child], used[child][:, [CALLS, COST]])
         later = bucket // HOUR - first // HOUR
+        # A use case that has no bound yet is its team's matter.
+        child = np.flatnonzero((roster.parent >= 0) & np.isfinite(running["early"][:, later]))
+        np.subtract.at(alone, roster.parent[child], used[child][:, [CALLS, COST]])
         plain = (alone[:, 1] > running["early"][:, later]) & (alone[:, 0] >= self._policy.early_calls)
         for row in sorted(np.flatnonzero(plain).tolist(), key=lambda row: roster.names.texts[row]):
             if self.book.has(row) or self._is_told(row) or bucket < running["ended"][row]:
