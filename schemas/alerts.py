@@ -81,7 +81,7 @@ class Cause(_Contract):
     """One part of the change. In `explanation`, shares of all causes and `unexplained_share` add up to one."""
 
     factor: str = Field(
-        description="calls, errors, input_per_call, output_per_call, cache_share, model_mix, price_per_token or a value."
+        description="calls, errors, input_per_call, output_per_call, cache_share, model_mix, price_per_token, a value."
     )
     dimension: str | None = Field(
         default=None, description="What `factor` is a value of: use_case, workflow, model, …; null: it is a measure."

@@ -20,7 +20,7 @@ MEASURES: Final[tuple[Measure, ...]] = ("calls", "tokens_per_call", "price_per_t
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Of each series and measure at one bucket, [n, 5]: `exceeds`; `strength`, the z-score over its threshold; `near`:
-    back near the usual over the short span. `excess`[n]: cost beyond the usual in half an hour, nano-USD."""
+    back near the usual over the short span and below the ratio of a rise over the long one. `excess`[n]: cost beyond the usual in half an hour, nano-USD."""
 
     exceeds: np.ndarray
     strength: np.ndarray
@@ -73,6 +73,9 @@ def weigh(rows: np.ndarray, running: np.ndarray, known: Usual, seen: Look, polic
             near = (ratio < policy.calm_ratio) | (z < policy.calm_z)
             # A ratio without calls says nothing, so it is not calm either.
             near[:, 1:4] &= observed[:, :1] > 0
+        else:
+            # A series whose noise is large is near in z-scores long before its use is back.
+            near &= ratio < ratios
     return Evidence(exceeds, strength, near, extra[:, 4])
 
 

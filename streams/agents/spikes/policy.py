@@ -48,7 +48,7 @@ class SpikePolicy:
     fast_window: int = 3
     calm_ratio: float = 1.4
     calm_z: float = 1.5
-    calm_buckets: int = 12
+    calm_buckets: int = 6
     adopt_buckets: int = 288
     excess_per_hour: int = 4 * NANO_PER_USD
     excess_total: int = NANO_PER_USD // 2
