@@ -1,5 +1,5 @@
 """In: seeds of simulated fleets. Out: how well spikes are found and explained, beside LiteLLM's rule, a windowed
-Gaussian and a detector of river.
+Gaussian and a detector of river. By default 200 teams over eight weeks, in two fleets.
 
 `python -m benchmarks.bench_spikes [--seeds N ...] [--teams N] [--weeks N] [--json] [--training] [--misses]`. What is
 found and what is false: benchmarks/spikes/score.py; what counts as an incident: benchmarks/spikes/labels.py. All four
@@ -63,7 +63,11 @@ def main() -> int:
         print(json.dumps({"seconds": round(seconds, 1), **told, "notes": notes}, indent=2))
         return 0
     weeks = outcomes["streamgauge"].team_weeks
-    print(f"{options.teams} teams x {options.weeks} weeks, seeds {', '.join(map(str, options.seeds))}", end="")
+    print(
+        f"{options.teams * len(options.seeds)} teams x {options.weeks} weeks: a fleet of {options.teams} for each of "
+        f"the seeds {', '.join(map(str, options.seeds))}",
+        end="",
+    )
     print(f" ({weeks:.0f} team-weeks after a warm-up of 14 days)")
     print(printed(told))
     for note in notes:
@@ -77,7 +81,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=None, help="one fleet for each; default 11 12")
-    parser.add_argument("--teams", type=int, default=None, help="teams of each fleet; default 200, training 100")
+    parser.add_argument("--teams", type=int, default=100, help="teams of each fleet; default 100")
     parser.add_argument("--weeks", type=int, default=8, help="weeks of each fleet, two of warm-up among them")
     parser.add_argument("--training", action="store_true", help="ours alone, on the training seeds, 100 teams each")
     parser.add_argument("--misses", action="store_true", help="name what ours missed and raised for nothing")
@@ -85,7 +89,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     options.seeds = options.seeds or list(TRAINING if options.training else _REPORTED)
-    options.teams = options.teams or (_TRAINING_TEAMS if options.training else 200)
     if options.weeks < 4:
         parser.error(f"--weeks {options.weeks} leaves too little after two weeks of warm-up: give 4 or more")
     if options.teams < 1:

@@ -60,7 +60,8 @@ class Parts:
             part = values[name]
             held = self._held.get(part)
             if held is None:
-                held = self._held[part] = self._lean(part) if isinstance(part, BaseModel) else part
+                held = self._lean(part) if isinstance(part, BaseModel) else part
+                self._held[held] = held
             values[name] = held
         # Read and checked before: nothing of it is checked again.
         return Budget.model_construct(_fields_set=self._told(record), **values)

@@ -22,7 +22,7 @@ from streamgauge.exceptions.problems import Refused
 from streamgauge.exceptions.publishing import Changed, read_control
 
 #: Kinds whose agents act on what people say; of the others it is kept for measuring precision alone.
-HEEDED: Final[frozenset[AlertKind]] = frozenset({"spike"})
+HEEDED: Final[frozenset[AlertKind]] = frozenset({"spike", "workflow_regression", "value_divergence"})
 _CONSEQUENCES: Final[dict[Said, str]] = {
     "acknowledged": "it goes on, is told once more as acknowledged, and then only when it is over",
     "expected": "it is resolved at once, stays quiet until things are calm again, and teaches nothing",

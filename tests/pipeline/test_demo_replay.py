@@ -29,7 +29,7 @@ from streams.agents.tally_message import TallyMessage
 from tests.streams.agents.samples import wire
 from tests.streams.agents.test_app import House
 from tests.support.enrich import KEY, snapshot_of
-from tests.support.fleet_tallies import fleet_tallies
+from tests.support.fleet_tallies import fleet_tallies, together
 
 END: Final = datetime(2026, 11, 21, 18, 7, tzinfo=UTC)
 DEADLINE_S: Final = 120.0
@@ -102,7 +102,7 @@ def said(alerts: Iterable[Alert]) -> dict[str, list[dict[str, Any]]]:
 
 def test_other_batches_and_restores_tell_the_same_spikes(fleet: Fleet, records: list[ControlRecord]) -> None:
     """In between, agents die in the middle of each incident, right before it and right after it."""
-    [tallies] = fleet_tallies(fleet, records, chunks_at_once=2)
+    [tallies] = fleet_tallies(together(fleet.chunks(), 2), records)
     planted = [incident for incident in fleet.incidents if incident.looks]
     once = Agents(records, tallies).read(every=2)
     about = {(alert.scope.team, alert.incident) for alert in once if alert.state != "resolved"}
@@ -126,7 +126,9 @@ def test_agents_killed_in_the_middle_tell_the_same(
 ) -> None:
     """Real processes on Apache Kafka: one is killed in the midst of a spike, the next one in its transaction."""
     first = min((one for one in fleet.incidents if one.looks), key=lambda one: one.starts_at)
-    logs = fleet_tallies(fleet, records, until=first.ends_at + timedelta(hours=3), chunks_at_once=4, tallies=2)
+    until = first.ends_at + timedelta(hours=3)
+    chunks = [chunk for chunk in fleet.chunks() if chunk.starts_at < until]
+    logs = fleet_tallies(together(chunks, 3), records, tallies=2)
     expected = [alert for log in logs for alert in Agents(records, log, 2).read(every=2)]
     assert {(alert.scope.team, alert.incident) for alert in expected} == {(first.team, first.looks[0])}
     house = House(kafka_bootstrap, topic_prefix, tmp_path / "agents.log")

@@ -56,7 +56,8 @@ def test_every_setting_can_be_given_by_its_variable() -> None:
 
 def test_every_secret_looks_like_one() -> None:
     secrets = {".".join(path) for path, field in walk_settings(Settings) if is_secret(field)}
-    named = {".".join(path) for path, _ in walk_settings(Settings) if "password" in path[-1] or path[-1] == "user_key"}
+    names = [path for path, _ in walk_settings(Settings)]
+    named = {".".join(path) for path in names if "password" in path[-1] or path[-1] in ("user_key", "token")}
     assert secrets == named
 
 

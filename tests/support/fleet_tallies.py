@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,7 +11,7 @@ from schemas.control.base import moment_us
 from schemas.control.records import ControlRecord
 from schemas.positions import SourceRange
 from schemas.topics import Topics
-from sources.fleet import Chunk, Fleet
+from sources.fleet import Chunk
 from streams.agents.tally_message import TallyMessage, read_tally
 from streams.enrich.batch import PartitionState, SourceBatch
 from streams.enrich.outputs import Output, heartbeats, outputs
@@ -23,16 +22,9 @@ _LATENESS_US: Final = CONFIG.lateness_s * 1_000_000
 
 
 def fleet_tallies(
-    fleet: Fleet,
-    records: Iterable[ControlRecord],
-    *,
-    until: datetime | None = None,
-    chunks_at_once: int = 1,
-    inputs: int = 2,
-    tallies: int = 1,
+    batches: Iterable[Sequence[Chunk]], records: Iterable[ControlRecord], *, inputs: int = 2, tallies: int = 1
 ) -> list[list[TallyMessage]]:
-    """What stands on each tally partition once the fleet's chunks (those that begin before `until`) were enriched,
-    `chunks_at_once` to a batch.
+    """What stands on each tally partition once enrich has taken the batches, some chunks of a fleet each.
 
     Broker time is the fleet's own. The last messages say that all inputs are read to their ends.
     """
@@ -47,19 +39,28 @@ def fleet_tallies(
                 log = told[one.partition]
                 log.append(read_tally(len(log), one.headers, one.value))
 
-    chunks = [chunk for chunk in fleet.chunks() if until is None or chunk.starts_at < until]
-    for place in range(0, len(chunks), chunks_at_once):
-        some = chunks[place : place + chunks_at_once]
-        append_us = moment_us(some[-1].ends_at)
-        result = pipeline.run(_batch(some, states, inputs, append_us), rules, states)
+    append_us = 0
+    for chunks in batches:
+        append_us = moment_us(chunks[-1].ends_at)
+        batch = _batch(chunks, states, inputs, append_us)
+        if not batch.ranges:
+            continue
+        result = pipeline.run(batch, rules, states)
         take(outputs(result, topics, _LATENESS_US, append_us))
         for done in result.partitions:
             state = states[done.range.partition]
             state.window.add(done.fingerprints)
             state.position, state.greatest_us, state.newest_append_us = done.range.next, done.greatest_us, append_us
     for partition, state in states.items():
-        take(heartbeats(partition, state, rules.position, topics, _LATENESS_US, moment_us(chunks[-1].ends_at)))
+        take(heartbeats(partition, state, rules.position, topics, _LATENESS_US, append_us))
     return told
+
+
+def together(chunks: Iterable[Chunk], count: int) -> Iterator[list[Chunk]]:
+    """`count` chunks to a batch."""
+    listed = list(chunks)
+    for place in range(0, len(listed), count):
+        yield listed[place : place + count]
 
 
 def _batch(chunks: Sequence[Chunk], states: Mapping[int, PartitionState], inputs: int, append_us: int) -> SourceBatch:
@@ -77,6 +78,8 @@ def _batch(chunks: Sequence[Chunk], states: Mapping[int, PartitionState], inputs
         ),
         np.full(sum(counts), append_us, np.int64),
         tuple(
-            SourceRange(at, first, first + count) for at, (first, count) in enumerate(zip(firsts, counts, strict=True))
+            SourceRange(at, first, first + count)
+            for at, (first, count) in enumerate(zip(firsts, counts, strict=True))
+            if count
         ),
     )

@@ -20,7 +20,8 @@ MEASURES: Final[tuple[Measure, ...]] = ("calls", "tokens_per_call", "price_per_t
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Of each series and measure at one bucket, [n, 5]: `exceeds`; `strength`, the z-score over its threshold; `near`:
-    back near the usual over the short span and below the ratio of a rise over the long one. `excess`[n]: cost beyond the usual in half an hour, nano-USD."""
+    back near the usual over the short span, and below the ratio of a rise over the long one. `excess`[n]: cost beyond
+    the usual in half an hour, nano-USD."""
 
     exceeds: np.ndarray
     strength: np.ndarray

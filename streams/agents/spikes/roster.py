@@ -67,12 +67,13 @@ class Roster:
     def take_pairs(self, pairs: Sequence[int], most: int) -> None:
         """Watch these use cases by themselves, unless their team has its share of rows already."""
         chosen: list[int] = []
+        held: dict[int, int] = {}
         for pair in pairs:
-            team, _, use_case = self.pairs.texts[pair].partition(SEPARATOR)
-            parent = self.names.find(team)
-            if self.own_row[pair] < 0 and use_case and parent is not None:
-                mine = [one for one in chosen if self.team_row[one] == parent]
-                if len(self.children.get(parent, ())) + len(mine) < most:
+            parent = int(self.team_row[pair])
+            if self.own_row[pair] < 0 and parent >= 0 and not self.pairs.texts[pair].endswith(SEPARATOR):
+                mine = held.setdefault(parent, len(self.children.get(parent, ())))
+                if mine < most:
+                    held[parent] = mine + 1
                     chosen.append(pair)
         if chosen:
             self.add([self.pairs.texts[pair] for pair in chosen])
