@@ -17,6 +17,11 @@ GOALS: Final = (
     ("cause_first", "cause named first", 0.9, True),
     ("cause_among_three", "cause among three", 0.98, True),
 )
+_LEGEND: Final = (
+    "Delay in minutes to the newest event time that was seen (the watermark is 2 minutes behind it), p95 beside it;",
+    "false/tw: false alerts per team-week; 1st, in 3: the true measure named first, among the first three; named: the",
+    "incident named right; use c.: the use case named.",
+)
 _OF_CAUSES: Final = f"{'1st':>7}{'in 3':>7}{'named':>7}{'use c.':>8}"
 _AHEAD: Final = (
     ("f1", True),
@@ -105,13 +110,7 @@ def printed(told: dict[str, Any]) -> str:
         lines.append(f"{words:32}{is_:>8}   goal {goal['goal']:<6} {'met' if goal['met'] else 'NOT MET'}")
     for name, figures in told["behind"].items():
         lines.append(f"ahead of {name}: " + (f"not in {', '.join(figures)}" if figures else "on every figure"))
-    lines += [
-        "",
-        "Delay in minutes of event time, p95 beside it; false/tw: false alerts per team-week; 1st, in 3: the true",
-    ]
-    lines += [
-        "measure named first, among the first three; named: the incident named right; use c.: the use case named."
-    ]
+    lines += ["", *_LEGEND]
     return "\n".join(lines)
 
 

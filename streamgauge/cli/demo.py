@@ -34,7 +34,7 @@ def command(
     """Start a house of its own, send it a month of seeded usage with planted incidents, and compare what it found.
 
     Touches nothing that runs: ports are free ones, data lie in a temporary folder. Exits 0 only if every event is
-    accounted for, every planted incident has its alert, and at most two pages match nothing.
+    accounted for, every planted incident has its alert, which names it, and at most two pages match nothing.
     """
     from streamgauge.cli.output import emit_json
     from streamgauge.demo.story import DemoPlan, run_demo

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from streamgauge.demo.watcher import Seen
 
 #: Everything must have come out this long after the last event went in.
-DRAIN_DEADLINE_S: Final = 75.0
+DRAIN_DEADLINE_S: Final = 150.0
 #: Enrich says after five seconds that a partition is idle; only then do the agents close the last buckets.
 IDLE_S: Final = 7.0
 #: An alert is on its way from the agents' transaction to us for no longer than this.

@@ -24,8 +24,8 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as PydanticSettingsError
 
 from streamgauge.local.state import WRITER, LocalState, find_local
+from streamgauge.settings.agents import AgentsSettings
 from streamgauge.settings.sections import (
-    AgentsSettings,
     CheckSettings,
     ClickHouseSettings,
     EnrichSettings,

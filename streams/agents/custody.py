@@ -2,16 +2,19 @@
 
 Blocking work (opening, folding, committing, reading back) runs in threads, so that the event loop keeps the group's
 heartbeats going. One lock per shard keeps folding apart from offering; commits of one shard follow one another
-because its one task makes them.
+because its one task makes them. What comes for a shard while it folds waits beside it: the messages of all shards come
+through one door, and a shard that folds must not close it for the others. Few shards fold at a time: they would only
+take the processors, and the interpreter, from one another, and all of them would be late instead of the last.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
@@ -28,6 +31,11 @@ from streams.agents.windows import TeamWindow
 _log = structlog.get_logger("agents")
 T = TypeVar("T")
 
+#: Shards that fold at the same time.
+_FOLDING: Final = 2
+#: Messages that wait beside a shard at most; a further one closes the door.
+_WAITING: Final = 2_000
+
 
 class _Held:
     """One shard in our hands. `ready` ends when it is open; `task` opens, then settles until `leaving`."""
@@ -35,6 +43,9 @@ class _Held:
     def __init__(self, keeper: ShardKeeper) -> None:
         self.keeper = keeper
         self.lock = asyncio.Lock()
+        #: What came while it was locked, in order, and the rows of it.
+        self.waiting: deque[TallyMessage] = deque()
+        self.waiting_rows = 0
         self.ready = asyncio.Event()
         self.leaving = asyncio.Event()
         self.full = asyncio.Event()
@@ -65,6 +76,7 @@ class Custody:
         self._config, self._topics, self._make, self._control = config, topics, make, control
         self._health, self._threads = health, threads
         self._held: dict[int, _Held] = {}
+        self._folding = asyncio.Semaphore(_FOLDING)
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -109,15 +121,39 @@ class Custody:
         if not held.settled.is_set() and took_s > self._config.longest_settle_s:
             # Taking no more lets the group's offsets stand still, which is what health looks at.
             await held.settled.wait()
+        rows = 0 if message.table is None else message.table.num_rows
+        if (
+            held.lock.locked()
+            and len(held.waiting) < _WAITING
+            and held.waiting_rows + rows <= self._config.pending_rows
+            and not held.leaving.is_set()
+        ):
+            held.waiting.append(message)
+            held.waiting_rows += rows
+            self._health.progress()
+            return
         async with held.lock:
-            if held.leaving.is_set() or not held.ready.is_set():
-                # Opened again just now: opening reads the log to its end, this message included.
+            if held.leaving.is_set():
                 return
-            if not held.keeper.offer(message):
-                await self._run(held.keeper.fill, message)
+            await self._let_in(held)
+            await self._offer(held, message)
         if held.keeper.shard.pending_rows >= self._config.pending_rows:
             held.full.set()
         self._health.progress()
+
+    async def _let_in(self, held: _Held) -> None:
+        """Offer what waits. Its shard is locked by whoever calls."""
+        while held.waiting:
+            message = held.waiting.popleft()
+            held.waiting_rows -= 0 if message.table is None else message.table.num_rows
+            await self._offer(held, message)
+
+    async def _offer(self, held: _Held, message: TallyMessage) -> None:
+        if not held.ready.is_set():
+            # It is opened again: opening reads the log to its end, this message included.
+            return
+        if not held.keeper.offer(message):
+            await self._run(held.keeper.fill, message)
 
     async def _keep(self, held: _Held) -> None:
         """Open, settle in rhythm, settle a last time, close. A shard whose store broke, or that was fenced and is
@@ -174,9 +210,12 @@ class Custody:
         try:
             corrections = await self._run(held.keeper.catch_up) if held.keeper.is_behind else None
             async with held.lock:
+                await self._let_in(held)
                 if corrections is not None:
                     held.keeper.adjust(corrections)
-                settlement = await self._run(held.keeper.settle, self._control(), force)
+                async with self._folding:
+                    settlement = await self._run(held.keeper.settle, self._control(), force)
+                await self._let_in(held)
             if settlement is not None:
                 await self._run(held.keeper.commit, settlement)
                 self._health.progress()

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from prometheus_client import CollectorRegistry
 
-from runtime.clock import SystemClock
+from runtime.clock import Clock, SystemClock
 from runtime.health import Health
 from runtime.metrics import AgentMetrics
 from schemas.topics import Topics
@@ -47,14 +47,22 @@ def told(offset: int) -> TallyMessage:
     return message(offset, offset * 10, offset * 10 + 10, NOON, [budget_row(BUDGET, NOON, "1")])
 
 
-def custody_of(topics: MemoryTopics, in_commit: Callable[[], None], threads: ThreadPoolExecutor) -> Custody:
+def custody_of(
+    topics: MemoryTopics,
+    in_commit: Callable[[], None],
+    threads: ThreadPoolExecutor,
+    partitions: int = 1,
+    clock: Clock | None = None,
+) -> Custody:
+    """`clock`: of partition 0."""
     config = AgentsConfig(settle_ms=10, checkpoint_s=0.01, longest_settle_s=LONGEST_S)
 
     def keeper(partition: int) -> ShardKeeper:
         store, metrics = MemoryStateStore(topics, in_commit), AgentMetrics(CollectorRegistry())
-        return ShardKeeper(partition, Counts(1, 1), config, store, MemoryTallyLog(topics), SystemClock(), metrics)
+        mine = clock if clock is not None and partition == 0 else SystemClock()
+        return ShardKeeper(partition, Counts(1, partitions), config, store, MemoryTallyLog(topics), mine, metrics)
 
-    names = Topics("", event_partitions=1, tally_partitions=1)
+    names = Topics("", event_partitions=1, tally_partitions=partitions)
     return Custody(config, names, keeper, lambda: control(BUDGET), Health(), threads, fence_patience_s=0.05)
 
 
@@ -80,7 +88,9 @@ async def hang_and_release(threads: ThreadPoolExecutor) -> None:
     hanging.armed.clear()
     hanging.released.set()
     await asyncio.wait_for(taking, DEADLINE_S)
-    assert custody.positions() == {0: offset + 1}
+    while custody.positions() != {0: offset + 1}:
+        assert loop.time() - since < DEADLINE_S, "it is let in once the shard has settled"
+        await asyncio.sleep(0.01)
     await custody.close()
     assert not custody.failed.done()
     used = topics.statuses["b|2026-11-01T00:00:00+00:00"]
@@ -90,6 +100,48 @@ async def hang_and_release(threads: ThreadPoolExecutor) -> None:
 def test_a_shard_whose_commit_hangs_takes_no_more_tallies() -> None:
     with ThreadPoolExecutor(4) as threads:
         asyncio.run(hang_and_release(threads))
+
+
+class FoldingHangs(SystemClock):
+    """The time that a shard folds at: asked when it is armed, it stays there until it is released."""
+
+    def __init__(self) -> None:
+        self.hanging = Hanging()
+
+    def now_us(self) -> int:
+        self.hanging()
+        return super().now_us()
+
+
+async def fold_for_long(threads: ThreadPoolExecutor) -> None:
+    clock, topics = FoldingHangs(), MemoryTopics()
+    loop = asyncio.get_running_loop()
+    custody = custody_of(topics, lambda: None, threads, partitions=2, clock=clock)
+    custody.assign([0, 1])
+    await custody.take(0, told(0))
+    await custody.take(1, told(0))
+    clock.hanging.armed.set()
+    assert await loop.run_in_executor(threads, clock.hanging.inside.wait, DEADLINE_S)
+    before = (custody.positions() or {})[0]
+    try:
+        for offset in (1, 2, 3):
+            await asyncio.wait_for(custody.take(0, told(offset)), LONGEST_S)
+        assert (custody.positions() or {})[0] == before, "a shard that folds is not touched"
+        await asyncio.wait_for(custody.take(1, told(1)), DEADLINE_S)
+    finally:
+        clock.hanging.armed.clear()
+        clock.hanging.released.set()
+    since = loop.time()
+    while custody.positions() != {0: 4, 1: 2}:
+        assert loop.time() - since < DEADLINE_S, f"what waited was not let in: {custody.positions()}"
+        await asyncio.sleep(0.01)
+    await custody.close()
+    assert not custody.failed.done()
+
+
+def test_a_shard_that_folds_holds_up_nobody() -> None:
+    with ThreadPoolExecutor(4) as threads:
+        asyncio.run(fold_for_long(threads))
 
 
 async def stop_in_a_commit(threads: ThreadPoolExecutor) -> None:
