@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from streamgauge.alerts.reading import fold, short
+from streamgauge.alerts.reading import Story, fold, short
 from streamgauge.alerts.story_text import story_lines
 from streamgauge.cli.budgets import BUDGET_COLUMNS, budget_row
 from streamgauge.cli.output import cell, console, moment, print_table
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from streamgauge.demo.report import Report
 
 _BUDGETS_SHOWN: Final = 8
+
+#: Where `story_lines` goes on with what was told and with queries, which are long.
+_AFTERWARDS: Final = "What was told (UTC)"
 
 _NEXT: Final = """\
 Try next:
@@ -56,7 +59,7 @@ def tell(report: Report) -> None:
         ],
         [_caught(one) for one in report.matching.incidents],
         title="What was planted, and what caught it",
-        whole=("at (UTC)", "page"),
+        whole=("planted", "team", "at (UTC)", "page"),
     )
     for alert in report.matching.unplanted:
         typer.echo(f"  a page that nobody planted: {moment(alert.occurred_at)} {alert.summary}")
@@ -76,7 +79,7 @@ def _caught(one: Matched) -> tuple[str, ...]:
     if one.alert is None or told is None:
         return (*planted, "nothing: nobody noticed", "", "")
     if told.incident is None:
-        return (*planted, told.summary, "", "yes" if one.alert.pages else "no")
+        return (*planted, f"{told.kind}: {told.level} level", told.summary, "yes" if one.alert.pages else "no")
     named = (told.incident if told.activity is None else f"planned: {told.activity}").replace("_", " ")
     because = [cause.label for cause in told.explanation[:1]]
     # The use case is in most cases the alert's own.
@@ -87,13 +90,15 @@ def _caught(one: Matched) -> tuple[str, ...]:
 
 
 def _show_one(report: Report) -> None:
-    """One spike as `streamgauge alerts show` prints it: the one that carries most beside its measure."""
+    """One spike as `streamgauge alerts show` printed it while it went on: one of which most is known."""
     told = [one.told for one in report.matching.incidents if one.told is not None and one.told.explanation]
     if not told:
         return
     most = max(told, key=lambda alert: (len(alert.carried_by), alert.impact or 0, alert.alert_id))
-    story = fold(report.seen.alerts)[most.alert_id]
-    typer.echo(f"\nOne of them, as `streamgauge alerts show {short(most.alert_id)}` prints it:\n")
-    for line in story_lines(story, None, console().width):
+    states = fold(report.seen.alerts)[most.alert_id].states
+    typer.echo(f"One of them, as `streamgauge alerts show {short(most.alert_id)}` begins while it goes on:\n")
+    story = Story(tuple(state for state in states if state.revision <= most.revision))
+    for line in story_lines(story, None, console().width - 2):
+        if line == _AFTERWARDS:
+            break
         typer.echo(f"  {line}" if line else "")
-    typer.echo("")

@@ -229,3 +229,4 @@ def test_people_see_the_name_the_cause_and_what_to_type(capsys: pytest.CaptureFi
         "expected ID",
     ):
         assert words in told
+    assert "What was told" not in told

@@ -12,8 +12,8 @@ from sources.fleet.incidents.window import MINUTE_US, Scene, spike, within
 
 TEAM: Final = "legal-review"
 WORKFLOW: Final = "review-contract"
-AT_MINUTE: Final = 9 * 60 + 45
-LASTS: Final = 180
+AT_MINUTE: Final = 9 * 60 + 30
+LASTS: Final = 135
 #: A call is made so many times at most, and each time but the last fails with this chance.
 ATTEMPTS: Final = 12
 FAILS: Final = 0.88

@@ -58,9 +58,10 @@ def custody_of(
     config = AgentsConfig(settle_ms=10, checkpoint_s=0.01, longest_settle_s=LONGEST_S)
 
     def keeper(partition: int) -> ShardKeeper:
-        store, metrics = MemoryStateStore(topics, in_commit), AgentMetrics(CollectorRegistry())
+        own = topics if partition == 0 else MemoryTopics(partition=partition)
+        store, metrics = MemoryStateStore(own, in_commit), AgentMetrics(CollectorRegistry())
         mine = clock if clock is not None and partition == 0 else SystemClock()
-        return ShardKeeper(partition, Counts(1, partitions), config, store, MemoryTallyLog(topics), mine, metrics)
+        return ShardKeeper(partition, Counts(1, partitions), config, store, MemoryTallyLog(own), mine, metrics)
 
     names = Topics("", event_partitions=1, tally_partitions=partitions)
     return Custody(config, names, keeper, lambda: control(BUDGET), Health(), threads, fence_patience_s=0.05)
