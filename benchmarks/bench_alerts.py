@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.alerts.counters import machine, settled
 from benchmarks.alerts.listener import Heard, Listener
 from benchmarks.alerts.plants import Crossing, Runaway, crossings, runaways, usual_budgets
 from benchmarks.alerts.report import Outcome, Waits, as_text, put_section, waits
@@ -63,6 +64,8 @@ class _Live:
     cpu: dict[str, float]
     busy: float
     behind: int
+    tallies_per_s: float
+    settle_ms: float
 
 
 def _warm_up(house: TestHouse, traffic: Traffic, producer: BulkProducer) -> int:
@@ -109,7 +112,8 @@ def _live(
         "this producer": os.getpid(),
     }
     cpu = {name: cpu_seconds(pid) for name, pid in processes.items()}
-    machine, sent, longest = _machine(), producer.sent, 0.0
+    counted = settled(house.roles["agents"])
+    before, sent, longest = machine(), producer.sent, 0.0
     produced: dict[str, float] = {}
     live_us = last_us = time.time_ns() // 1_000
     surges = [one.surge(live_us, options.calls) for one in running]
@@ -131,17 +135,25 @@ def _live(
         if (now_us - live_us) / 1e6 >= said_s + 30:
             said_s += 30
             print(f"  {said_s} s live, {producer.sent - sent:,} events, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
-    wall, after = (last_us - live_us) / 1e6, _machine()
+    wall, after = (last_us - live_us) / 1e6, machine()
     used = {name: (cpu_seconds(pid) - cpu[name]) / wall for name, pid in processes.items()}
     behind = round(metric(house.roles["enrich"], "streamgauge_enrich_lag_messages"))
-    busy = (after[0] - machine[0]) / (after[1] - machine[1])
-    return _Live(live_us, last_us, produced, producer.sent - sent, longest, used, busy, behind)
-
-
-def _machine() -> tuple[float, float]:
-    """(busy, all) processor time of the whole machine so far, in ticks."""
-    fields = [float(one) for one in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
-    return sum(fields) - fields[3] - fields[4], sum(fields)
+    busy = (after[0] - before[0]) / (after[1] - before[1])
+    tallies, settled_s, settlements = (
+        now - then for now, then in zip(settled(house.roles["agents"]), counted, strict=True)
+    )
+    return _Live(
+        live_us,
+        last_us,
+        produced,
+        producer.sent - sent,
+        longest,
+        used,
+        busy,
+        behind,
+        tallies / wall,
+        settled_s / max(settlements, 1) * 1_000,
+    )
 
 
 def measure(kafka: ApacheKafka, options: argparse.Namespace) -> Outcome:
@@ -151,7 +163,7 @@ def measure(kafka: ApacheKafka, options: argparse.Namespace) -> Outcome:
     slow = SLOW if options.seconds >= SLOW_S else ()
     running = runaways(options.times, slow, options.each, options.seconds)
     with ExitStack() as stack:
-        house = _house(stack, kafka, [*budgets, *usual_budgets(options.teams)])
+        house = _house(stack, kafka, [*budgets, *usual_budgets(options.teams)], options.poll_ms)
         listener = stack.enter_context(Listener(house.connection, house.topics.alerts))
         producer = stack.enter_context(BulkProducer(house.connection, house.topics.events, batch=BATCH))
         until = _warm_up(house, traffic, producer)
@@ -161,11 +173,10 @@ def measure(kafka: ApacheKafka, options: argparse.Namespace) -> Outcome:
         while time.monotonic() < deadline and not hard <= {one.alert.budget_id for one in _crossed(listener.heard)}:
             time.sleep(0.1)
         heard = list(listener.heard)
-        settle = [metric(house.roles["agents"], f"streamgauge_agents_settle_seconds_{end}") for end in ("sum", "count")]
-    return _outcome(options, running, slow, live, heard, settle[0] / max(settle[1], 1))
+    return _outcome(options, running, slow, live, heard)
 
 
-def _house(stack: ExitStack, kafka: ApacheKafka, budgets: Sequence[Budget]) -> TestHouse:
+def _house(stack: ExitStack, kafka: ApacheKafka, budgets: Sequence[Budget], poll_ms: int | None) -> TestHouse:
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     house = stack.enter_context(
         TestHouse(
@@ -175,7 +186,11 @@ def _house(stack: ExitStack, kafka: ApacheKafka, budgets: Sequence[Budget]) -> T
             roles=("agents", "enrich"),
             partitions=(12, 16),
             # No ledger is written here that could be asked for the past.
-            environment={"STREAMGAUGE_AGENTS__HISTORY": "false", "STREAMGAUGE_AGENTS__REVIEWS__ENABLED": "false"},
+            environment={
+                "STREAMGAUGE_AGENTS__HISTORY": "false",
+                "STREAMGAUGE_AGENTS__REVIEWS__ENABLED": "false",
+                **({} if poll_ms is None else {"STREAMGAUGE_ENRICH__POLL_MS": str(poll_ms)}),
+            },
         )
     )
     house.apply(*budgets)
@@ -197,7 +212,6 @@ def _outcome(
     slow: Sequence[int],
     live: _Live,
     heard: Sequence[Heard],
-    settle_s: float,
 ) -> Outcome:
     """Hold what was heard against what was planted; a spike of a team that does not run away by then is false."""
     budget: dict[str, Heard] = {}
@@ -239,7 +253,8 @@ def _outcome(
         machine_busy=live.busy,
         load_average=os.getloadavg()[0],
         messages_behind=live.behind,
-        settle_ms=settle_s * 1_000,
+        tallies_per_s=live.tallies_per_s,
+        settle_ms=live.settle_ms,
         machine=f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
     )
 
@@ -265,6 +280,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--times", type=int, nargs="+", default=[20, 50, 100], help="sizes of runaways")
     parser.add_argument("--each", type=int, default=10, help="runaways of each size")
     parser.add_argument("--crossings", type=int, default=100, help="budgets that are crossed")
+    parser.add_argument("--poll-ms", type=int, help="enrich.poll_ms; its default if not given")
     parser.add_argument("--write", type=Path, help="put the table into this file, in place of the one before")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

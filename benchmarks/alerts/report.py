@@ -29,8 +29,8 @@ class Waits:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One run. `cpu`: processors that each process kept busy in the live part; `machine_busy`: share of all of them,
-    whoever used it; `messages_behind`: input that enrich had not read at the end; `settle_ms`: mean of one settlement
-    of the agents, the days before included."""
+    whoever used it; `messages_behind`: input that enrich had not read at the end; `tallies_per_s`: messages that the
+    agents took in, `settle_ms`: the mean of one settlement of a shard, both while it was live."""
 
     rows: list[Waits]
     false_alerts: int
@@ -43,6 +43,7 @@ class Outcome:
     machine_busy: float
     load_average: float
     messages_behind: int
+    tallies_per_s: float
     settle_ms: float
     machine: str
 
@@ -68,10 +69,11 @@ def as_text(outcome: Outcome, command: str) -> str:
         "|---|---:|---:|---:|---:|---:|---|",
         *(_line(row) for row in outcome.rows),
         "",
-        f"Alerts on teams that did not run away: {outcome.false_alerts}. Processors kept busy: {cpu}; the machine",
-        f"was busy to {outcome.machine_busy:.0%}, its load {outcome.load_average:.1f}. The longest tick of the producer",
-        f"took {outcome.longest_tick_s:.2f} s; {outcome.messages_behind:,} messages were not read at the end. One",
-        f"settlement of a shard took {outcome.settle_ms:.0f} ms on average.",
+        f"Alerts on teams that did not run away: {outcome.false_alerts}. Processors kept busy: {cpu}.",
+        f"The machine was busy to {outcome.machine_busy:.0%}, its load {outcome.load_average:.1f}. The producer's",
+        f"longest tick took {outcome.longest_tick_s:.2f} s; enrich had {outcome.messages_behind:,} messages to read at",
+        f"the end. The agents took {outcome.tallies_per_s:,.0f} tallies a second; a settlement took them",
+        f"{outcome.settle_ms:.0f} ms.",
         "",
         f"Machine: {outcome.machine}. Measured by `{command}`.",
     ]

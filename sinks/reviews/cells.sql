@@ -1,6 +1,6 @@
 -- Calls of some workflows by hour, version, prompt template and model, of calls before given source offsets. Of each workflow
--- the 60 pairs of version and template with the most calls are told apart; the others have empty names. A workflow with one
--- to four people behind it is left out: nobody shall be seen through it.
+-- the 60 pairs of version and template with the most calls are told apart; the others have empty names, and so has a pair with
+-- one to four people behind it. A workflow with so few is left out: nobody shall be seen through it.
 WITH
     mine AS
     (
@@ -50,6 +50,7 @@ WITH
         SELECT team, workflow_name, version, template
         FROM seen
         GROUP BY team, workflow_name, version, template
+        HAVING uniqExact(user_hash) NOT BETWEEN 1 AND 4
         ORDER BY count() DESC, version, template
         LIMIT 60 BY team, workflow_name
     )

@@ -24,7 +24,8 @@ _log = structlog.get_logger("check")
 MAX_HEAD: Final = 32 * 1024
 #: A question has some hundred bytes.
 MAX_BODY: Final = 64 * 1024
-#: A request that has begun to come is waited for so long, a connection at rest so much longer.
+#: A question that has begun to come is waited for so long, and so is the next piece of a body that nobody reads; a
+#: connection at rest much longer.
 PARTIAL_S: Final = 30.0
 IDLE_S: Final = 3_600.0
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -54,6 +55,8 @@ class Connection(asyncio.Protocol):
         #: Behind the last chunk: lines up to an empty one.
         self._trailing = False
         self._heard_at = time.monotonic()
+        #: When the request began that is still to be judged.
+        self._since: float | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -82,11 +85,21 @@ class Connection(asyncio.Protocol):
         except Malformed as bad:
             text = str(bad).encode("ascii", "replace").decode().replace('"', "'").replace("\\", "/")
             self._send(Reply(bad.code, f'{{"error": "{text}"}}'.encode()), None)
+        if self._since is None and (self._buffer if self._head is None else self._wanted):
+            self._since = self._heard_at
 
     def close_if_silent(self, now: float) -> None:
-        """Let go of a connection that has been waited for long enough."""
+        """Let go of a connection that has been waited for long enough, and of a request that comes by single bytes."""
+        if self._transport is None:
+            return
         waited = now - self._heard_at
-        if self._transport is not None and waited > (PARTIAL_S if self._buffer or self._head else IDLE_S):
+        if self._transport.is_closing():
+            # Whoever does not take the last answer goes without it.
+            if waited > PARTIAL_S:
+                self._transport.abort()
+        elif waited > (PARTIAL_S if self._head else IDLE_S) or (
+            self._since is not None and now - self._since > PARTIAL_S
+        ):
             self._transport.close()
 
     def close(self) -> None:
@@ -115,6 +128,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(_CONTINUE)
         self._head = head
         if not self._wanted:
+            self._since = None
             self._reply(head, None)
         return self._end() if head.length == 0 else True
 
@@ -135,6 +149,8 @@ class Connection(asyncio.Protocol):
                 return False
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 2]
+            if b"\n" in line or b"\r" in line:
+                raise Malformed(400, "a line of a body in chunks ends with CR LF")
             if self._trailing:
                 return self._end() if not line else True
             size = line.partition(b";")[0].strip()
@@ -147,9 +163,9 @@ class Connection(asyncio.Protocol):
         if not part:
             return False
         del self._buffer[: len(part)]
-        # The last two bytes are the end of the line behind the chunk.
-        inside = max(0, self._left - 2)
-        if any(one not in b"\r\n" for one in part[inside:]):
+        # The last two bytes are the end of the line behind the chunk, which may come in two parts.
+        inside, missing = max(0, self._left - 2), b"\r\n"[-min(2, self._left) :]
+        if not missing.startswith(part[inside:]):
             raise Malformed(400, "a chunk of the body is longer than its size says")
         self._keep(part[:inside])
         self._left = self._left - len(part) or None
@@ -164,7 +180,7 @@ class Connection(asyncio.Protocol):
     def _end(self) -> bool:
         """The request is complete."""
         head, body = self._head, bytes(self._body)
-        self._head = None
+        self._head, self._since = None, None
         self._body.clear()
         if head is not None and self._wanted:
             self._reply(head, body)

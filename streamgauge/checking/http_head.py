@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 _BROKEN: Final = re.compile(r"[\r\n\0]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
@@ -64,12 +65,7 @@ class Head:
 def parse_head(head: bytes) -> Head:
     """The request line and the headers, without the empty line. Raises Malformed."""
     lines = head.decode("utf-8", "surrogateescape").split("\r\n")
-    parts = lines[0].split(" ")
-    if len(parts) != 3 or not parts[0] or not _TOKEN.issuperset(parts[0]):
-        raise Malformed(400, "the first line of a request is METHOD TARGET HTTP/1.1")
-    method, target, version = parts
-    if version not in ("HTTP/1.1", "HTTP/1.0"):
-        raise Malformed(505, "HTTP/1.1 is spoken here")
+    method, target, version = _first_line(lines[0])
     headers = [_header(line) for line in lines[1:]]
     found = Head(method, *_target(target), headers, 0, keep=version == "HTTP/1.1", expects=False)
     lengths: set[str] = set()
@@ -78,6 +74,8 @@ def parse_head(head: bytes) -> Head:
         if meaning == "content-length":
             lengths.add(value)
         elif meaning == "transfer-encoding":
+            if version == "HTTP/1.0":
+                raise Malformed(400, "HTTP/1.0 knows no chunks")
             if value.lower() != "chunked" or found.length is None:
                 raise Malformed(501, "of transfer encodings only chunked is known here")
             found.length = None
@@ -91,6 +89,19 @@ def parse_head(head: bytes) -> Head:
     for text in lengths:
         found.length = _length(text)
     return found
+
+
+def _first_line(line: str) -> tuple[str, str, str]:
+    """Method, target and version."""
+    parts = line.split(" ")
+    if len(parts) != 3 or not parts[0] or not _TOKEN.issuperset(parts[0]):
+        raise Malformed(400, "the first line of a request is METHOD TARGET HTTP/1.1")
+    method, target, version = parts
+    if not target or _CONTROL.search(target):
+        raise Malformed(400, "the target of a request has no control characters")
+    if version not in ("HTTP/1.1", "HTTP/1.0"):
+        raise Malformed(505, "HTTP/1.1 is spoken here")
+    return method, target, version
 
 
 def _header(line: str) -> tuple[str, str]:

@@ -80,6 +80,8 @@ def from_json(body: bytes | str) -> Question:
         values = json.loads(body)
     except ValueError as error:
         raise BadQuestion(f"the body is not JSON: {error}") from error
+    except RecursionError as error:
+        raise BadQuestion("the body is nested too deep: a question is a flat object") from error
     if not isinstance(values, dict):
         raise BadQuestion(f"the body is a JSON {type(values).__name__}, but a question is an object")
     return from_values(values)
@@ -117,6 +119,8 @@ def from_values(values: Mapping[str, Any]) -> Question:
             raise BadQuestion(f"{name} is {value!r}: a text is meant")
         if len(value) > _MAX_TEXT:
             raise BadQuestion(f"{name} has {len(value)} characters, {_MAX_TEXT} are accepted")
+        if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
+            raise BadQuestion(f"{name} is {value!r}: UTF-8 is meant")
         texts[name] = value
     estimate = Estimate(
         int(_number(values, "estimated_cost_usd") * NANO_PER_USD),

@@ -48,13 +48,14 @@ def conditions(scope: AlertScope) -> list[str]:
 
 def filled(package: str, name: str, **values: str) -> str:
     """The text of a query with its `$names` put in, without its comment."""
-    template = Template(files(package).joinpath(name).read_text(encoding="utf-8"))
-    return "\n".join(line for line in template.substitute(values).splitlines() if not line.startswith("--"))
+    lines = files(package).joinpath(name).read_text(encoding="utf-8").splitlines()
+    return Template("\n".join(line for line in lines if not line.startswith("--"))).substitute(values)
 
 
 def literal(value: str) -> str:
-    """What may stand between single quotes."""
-    return value.replace("\\", "\\\\").replace("'", "\\'")
+    """What may stand between single quotes, on one line: senders choose these texts, and people paste them."""
+    text = value.replace("\\", "\\\\").replace("'", "\\'")
+    return "".join(char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in char.encode()) for char in text)
 
 
 def moment(us: int) -> str:

@@ -91,7 +91,9 @@ def rejected(messages: list[Message]) -> Any:
 
 
 def alerts(messages: list[Message]) -> Any:
-    return [_known(Alert.model_validate_json(one.value or b"").model_dump(mode="json")) for one in messages]
+    # What the bytes say: fields that a later version added have their default.
+    read = [Alert.model_validate_json(one.value or b"") for one in messages]
+    return [_known(alert.model_dump(mode="json", exclude_unset=True)) for alert in read]
 
 
 def statuses(messages: list[Message]) -> Any:
@@ -99,7 +101,6 @@ def statuses(messages: list[Message]) -> Any:
     for one in messages:
         is_governance = (one.key or b"").startswith(f"{GOVERNANCE}|".encode())
         model: type[BudgetStatus | GovernanceStatus] = GovernanceStatus if is_governance else BudgetStatus
-        # What the bytes say: fields that a later version added have their default.
         found.append(_known(model.model_validate_json(one.value or b"").model_dump(mode="json", exclude_unset=True)))
     return found
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from importlib.resources import files
-from string import Template
 from typing import Final, Literal
 
 from runtime.clock import to_datetime
@@ -12,15 +10,14 @@ from schemas.alerts import Alert, AlertScope, AlertState, AlertWindow, Cause, Li
 from schemas.control.periods import HOUR_US
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.budget_texts import amount
-from streams.agents.queries import literal
-from streams.agents.reviews.said import plan_of, planned
+from streams.agents.queries import filled, literal
+from streams.agents.reviews.said import under_a_plan
 from streams.agents.reviews.trend import Trend
 
-Why = Literal["began", "grown", "back", "usual", "insufficient"]
+Why = Literal["began", "grown", "back", "usual"]
 _ENDED: Final[dict[Why, str]] = {
     "back": "It is over: an outcome costs about what it did. ",
     "usual": "It has stayed so for eight weeks and is taken as the new usual. ",
-    "insufficient": "There are too few outcomes to judge by now. ",
 }
 _ACTION: Final = (
     "Look together at what has changed: harder cases, more attempts, dearer calls, or outcomes that are not reported. "
@@ -72,7 +69,7 @@ def divergence_alert(
         occurred_at=to_datetime(start_us),
         evaluated_at=to_datetime(now_us),
     )
-    return alert.model_copy(update=planned(plan_of(scope, to_datetime(start_us), control)))
+    return alert.model_copy(update=under_a_plan(scope, start_us, control))
 
 
 def summary(use_case: str, trend: Trend) -> str:
@@ -80,10 +77,9 @@ def summary(use_case: str, trend: Trend) -> str:
     failed = _failed(trend)
     return (
         f"Use case {use_case} costs more for each outcome than it did: {_usd(trend.then)} in the week of "
-        f"{to_datetime(trend.start_hour * HOUR_US):%-d %B}, {_usd(trend.now)} {trend.weeks - 1} weeks later. Cost a "
-        "week "
-        f"went from {_usd(trend.cost_then)} to {_usd(trend.cost_now)}, outcomes from {trend.outcomes_then:,.0f} to "
-        f"{trend.outcomes_now:,.0f}{failed}. Is that what is wanted?"
+        f"{to_datetime(trend.start_hour * HOUR_US):%-d %B}, {_usd(trend.now)} {trend.weeks - 1} weeks later. "
+        f"Cost a week went from {_usd(trend.cost_then)} to {_usd(trend.cost_now)}, outcomes from "
+        f"{trend.outcomes_then:,.0f} to {trend.outcomes_now:,.0f}{failed}. Is that what is wanted?"
     )
 
 
@@ -130,9 +126,10 @@ def _usd(nano: float) -> str:
 
 
 def _query(use_case: str, trend: Trend) -> str:
-    text = Template(files("streams.agents.reviews").joinpath("use_case.sql").read_text(encoding="utf-8")).substitute(
+    return filled(
+        "streams.agents.reviews",
+        "use_case.sql",
         use_case=literal(use_case),
         start=f"{to_datetime(trend.start_hour * HOUR_US):%Y-%m-%d}",
         end=f"{to_datetime(trend.end_hour * HOUR_US):%Y-%m-%d}",
     )
-    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))

@@ -93,7 +93,9 @@ class Divergences:
             why = "back"
         elif until_hour - episode.began_hour >= _USUAL_WEEKS * WEEK_HOURS:
             why = "usual"
-        elif trend.observed - trend.expected >= 2 * max(episode.extra, self._policy.least_outcome_extra):
+        elif episode.tells_growth and trend.observed - trend.expected >= 2 * max(
+            episode.extra, self._policy.least_outcome_extra
+        ):
             state, why = "updated", "grown"
         else:
             return None
@@ -117,7 +119,7 @@ class Divergences:
             update={
                 "revision": last.revision + 1,
                 "state": "resolved",
-                "summary": f"There are too few outcomes to judge by now. {last.summary}",
+                "summary": f"There are too few outcomes, or people, to judge by now. {last.summary}",
                 "suggested_action": "None.",
                 "evaluated_at": to_datetime(now_us),
             }

@@ -28,6 +28,11 @@ class Episode:
         return self.alert.state != "resolved"
 
     @property
+    def tells_growth(self) -> bool:
+        """Whether it is told again when it has doubled: not once somebody is on it."""
+        return self.alert.said != "acknowledged"
+
+    @property
     def since_hour(self) -> int:
         return moment_us(self.alert.window.start) // HOUR_US
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-from string import Template
 from typing import Final, Literal
 
 from runtime.clock import to_datetime
@@ -22,11 +20,11 @@ from schemas.control.periods import HOUR_US
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.budget_texts import amount
 from streams.agents.owners import team_owner
-from streams.agents.queries import literal
+from streams.agents.queries import filled, literal, moment
 from streams.agents.reviews.comparison import MONTH_DAYS, Comparison
 from streams.agents.reviews.parts import FACTORS, Factor, Part
 from streams.agents.reviews.questions import WorkflowHours
-from streams.agents.reviews.said import plan_of, planned
+from streams.agents.reviews.said import under_a_plan
 from streams.agents.reviews.shift import Shape
 
 Why = Literal["began", "grown", "back", "usual"]
@@ -88,7 +86,6 @@ def regression_alert(
     is_back = why == "back"
     causes = () if is_back else _causes(compared)
     incident = _incident(compared)
-    activity = plan_of(scope, to_datetime(start_us), control)
     first_carried = [] if is_back else [part for part in compared.versions if part.name][:_NAMED]
     alert = Alert(
         alert_id=name,
@@ -129,7 +126,7 @@ def regression_alert(
         occurred_at=to_datetime(start_us),
         evaluated_at=to_datetime(now_us),
     )
-    return alert.model_copy(update=planned(activity))
+    return alert.model_copy(update=under_a_plan(scope, start_us, control))
 
 
 def summary(found: WorkflowHours, compared: Comparison, shape: Shape, spike: str | None) -> str:
@@ -233,14 +230,11 @@ def _million(per_token: float) -> str:
 
 def _query(found: WorkflowHours, compared: Comparison) -> str:
     team = found.workflow.team
-    text = Template(files("streams.agents.reviews").joinpath("workflow.sql").read_text(encoding="utf-8")).substitute(
+    return filled(
+        "streams.agents.reviews",
+        "workflow.sql",
         team=f"team_id = '{literal(team)}'" if team else "team_id IS NULL",
         workflow=literal(found.workflow.name),
-        start=_moment(max(compared.since_hour - 7 * 24, 0)),
-        end=_moment(compared.until_hour),
+        start=moment(max(compared.since_hour - 7 * 24, 0) * HOUR_US),
+        end=moment(compared.until_hour * HOUR_US),
     )
-    return "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-
-
-def _moment(hour: int) -> str:
-    return f"{to_datetime(hour * HOUR_US):%Y-%m-%d %H:%M:%S}"

@@ -140,7 +140,7 @@ class Regressions:
             compared = compare(found.cells, episode.since_hour, until_hour, shape, now_hours=24) or compared
         elif until_hour - usual_from >= self._policy.usual_days * 24:
             state, why, floor = "resolved", "usual", usual_from
-        elif compared.extra >= 2 * max(episode.extra, self._policy.least_extra):
+        elif episode.tells_growth and compared.extra >= 2 * max(episode.extra, self._policy.least_extra):
             state, why, floor = "updated", "grown", 0
         else:
             return None
@@ -156,7 +156,7 @@ class Regressions:
             control,
             now_us,
         )
-        episode.alert = alert.model_copy(update={"said": episode.alert.said, "links": alert.links})
+        episode.alert = alert.model_copy(update={"said": episode.alert.said})
         episode.floor_hour = floor
         self.changed.add(found.workflow)
         return episode.alert

@@ -16,11 +16,11 @@ import structlog
 from schemas.alerts import Alert, Confidence, alert_id
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.orphans import orphaned
+from streams.agents.planned import Planned, activity_of
 from streams.agents.spikes.buckets import BUCKET_US, COST, RING, WIDTH
 from streams.agents.spikes.episode import Episode, Sums, usage
 from streams.agents.spikes.evidence import MEASURES, Evidence
 from streams.agents.spikes.finding import Finding, Series, Why
-from streams.agents.spikes.planned import Planned
 from streams.agents.spikes.policy import SpikePolicy
 from streams.agents.spikes.roster import Roster
 from streams.agents.spikes.scene import Scene
@@ -61,10 +61,7 @@ class Told:
 
     def activity(self, series: Series, bucket: int) -> str | None:
         """The planned activity that covers a series in a bucket."""
-        for one in self.activities:
-            if one.covers(series, bucket * BUCKET_US, self.control):
-                return one.id
-        return None
+        return activity_of(self.activities, series.team, series.use_case, bucket * BUCKET_US, self.control)
 
 
 class EpisodeBook:

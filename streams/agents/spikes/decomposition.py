@@ -29,13 +29,17 @@ _MOST_ERRORS: Final = 0.98
 _LEAST_MIX: Final = 0.15
 #: Prices differ from the multiples above by this part of what size explains at most; then the bill is right.
 _OFF: Final = 0.5
+#: A price that differs by less than this part of what size explains is the multiples' doing too.
+_OFF_ALIKE: Final = 0.02
 #: Tokens of a class below this part of all do not tell its price.
 _LEAST_CLASS: Final = 0.002
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One factor's part of the change, in nano-USD; shares of all parts add up to 1."""
+    """One factor's part of the change, in nano-USD; shares of all parts add up to 1. `before` and `after`: calls, tokens
+    of a call, shares; of price_per_token nano-USD of a price unit (of a call without tokens), the models as before.
+    """
 
     factor: Factor
     delta: int
@@ -86,15 +90,15 @@ def _per_call(before: Usage, after: Usage) -> list[_Log]:
     sizes = _sizes(before, after)
     size = sum(one.part for one in sizes)
     rest = whole - size
-    if size * rest < 0 and abs(rest) <= _OFF * abs(size):
-        # The multiples are near, not exact: parts of the size that the bill contradicts are made smaller.
+    if size and abs(rest) <= (_OFF if size * rest < 0 else _OFF_ALIKE) * abs(size):
+        # The multiples are near, not exact: parts of the size are made to fit the bill.
         sizes = [_Log(one.factor, one.part * whole / size, one.before, one.after) for one in sizes]
         rest = 0.0
     mix = _mix_effect(before, after)
     mix = math.copysign(min(abs(mix), abs(rest)), rest) if mix * rest > 0 else 0.0
     mix = mix if abs(mix) >= _LEAST_MIX * abs(rest) else 0.0
-    was, now = before.cost / before.tokens, after.cost / after.tokens
-    logs = [*sizes, _Log("price_per_token", rest - mix, was, now)]
+    was = before.cost / _units(before)
+    logs = [*sizes, _Log("price_per_token", rest - mix, was, was * math.exp(rest - mix))]
     if mix:
         name = dearer_class(before, after)
         logs.append(_Log("model_mix", mix, class_share(before, name), class_share(after, name)))
@@ -107,7 +111,7 @@ def _sizes(before: Usage, after: Usage) -> list[_Log]:
     output_was, output_now = before.output_tokens / before.calls, after.output_tokens / after.calls
     cached_was, cached_now = cache_share(before), cache_share(after)
     paid_was, paid_now = 1 - (1 - _CACHED) * cached_was, 1 - (1 - _CACHED) * cached_now
-    mean = _mean(input_was * paid_was + _OUTPUT * output_was, input_now * paid_now + _OUTPUT * output_now)
+    mean = _mean(_units(before) / before.calls, _units(after) / after.calls)
     # Input as it is paid is a product, so its difference is split in turn: half by half of the other's value.
     by_input = (input_now - input_was) * (paid_was + paid_now) / 2
     by_cache = (paid_now - paid_was) * (input_was + input_now) / 2
@@ -116,6 +120,11 @@ def _sizes(before: Usage, after: Usage) -> list[_Log]:
         _Log("cache_share", by_cache / mean, cached_was, cached_now),
         _Log("output_per_call", _OUTPUT * (output_now - output_was) / mean, output_was, output_now),
     ]
+
+
+def _units(usage: Usage) -> float:
+    """Size of all calls in price units."""
+    return usage.input_tokens * (1 - (1 - _CACHED) * cache_share(usage)) + _OUTPUT * usage.output_tokens
 
 
 def _mean(a: float, b: float) -> float:

@@ -35,7 +35,8 @@ def spike_alert(
     causes = measures(parts, before, after)
     looks = named(finding, parts, known.facts)
     carried, uncarried = carriers(finding)
-    if known.facts is not None and known.facts.carried:
+    if known.facts is not None:
+        # Even where nothing is named: what stands behind fewer than five people is left out there, and not here.
         carried, uncarried = known.facts.carried, known.facts.uncarried_share
     activity = control.activities.get(finding.activity) if finding.activity is not None else None
     state = _state(finding)

@@ -16,12 +16,12 @@ import numpy as np
 from schemas.alerts import Alert
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.names import Names
+from streams.agents.planned import planned
 from streams.agents.spikes.baseline import ABSENT, CLASSES, HOUR, Usual, adopt, learn, usual
 from streams.agents.spikes.book import EpisodeBook, Tell, Told
 from streams.agents.spikes.buckets import BUCKET_US, CALLS, COST, INPUT, OUTPUT, RING, WIDTH, BucketRows, OpenBuckets
 from streams.agents.spikes.evidence import Evidence, early_cost, note_hits, weigh
 from streams.agents.spikes.pairs import Pairs
-from streams.agents.spikes.planned import planned
 from streams.agents.spikes.policy import SpikePolicy
 from streams.agents.spikes.ring import lesson_of, look, note_top, teach
 from streams.agents.spikes.roster import Roster

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.control.budgets import Scope
+from streamgauge.checking import http
 from streamgauge.checking.http_head import Malformed, parse_head
 from tests.streamgauge.checking.support import Served, known_of, monthly, serving, status_of
 
@@ -53,6 +55,16 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
+
+    def ended(self, wait_s: float) -> bool:
+        """Whether the other side has closed; what it says meanwhile is lost."""
+        self._socket.settimeout(wait_s)
+        try:
+            return self._socket.recv(1) == b""
+        except TimeoutError:
+            return False
+        except OSError:
+            return True
 
     def answer(self, *, head_only: bool = False) -> tuple[int, dict[str, str], bytes]:
         """(code, headers by lower-case name, body); a code of 0 where the connection has ended."""
@@ -125,6 +137,12 @@ def test_a_head_request_has_no_body_and_expect_is_answered(served: Served) -> No
         (b"POST /check HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (b"POST /check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400),
         (b"POST /check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", 400),
+        (b"POST /check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\n\n0\r\n\r\n", 400),
+        (b"POST /check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2;\nx\r\n{}\r\n0\r\n\r\n", 400),
+        (b"POST /check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nName: x\n\nGET\r\n\r\n", 400),
+        (b"POST /check HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"GET  HTTP/1.1\r\n\r\n", 400),
+        (b"GET /check\nName: x HTTP/1.1\r\n\r\n", 400),
         (b"POST /check HTTP/1.1\r\nContent-Length: 65537\r\n\r\n", 413),
         (b"POST /check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n" + b"x" * 65_537, 413),
         (b"GET /check HTTP/1.1\r\nName: " + b"x" * 33_000, 431),
@@ -137,6 +155,44 @@ def test_what_is_not_clear_is_refused_and_the_connection_ends(served: Served, re
         assert (found, headers["connection"]) == (code, "close")
         assert json.loads(body)["error"]
         assert wire.answer()[0] == 0
+
+
+@pytest.mark.parametrize("body", [b"[" * 60_000, b'{"user_id": "\\ud800"}', b'{"team_id": 1}'])
+def test_a_question_that_cannot_be_read_is_the_askers_mistake(served: Served, body: bytes) -> None:
+    code, _, told = served.ask(body=body)
+    assert (code, bool(told["error"])) == (400, True)
+
+
+def test_a_header_that_is_no_text_is_refused(served: Served) -> None:
+    with closing(Wire(served)) as wire:
+        wire.send(PROXY.replace(b"hard", b"\xff\xfe"))
+        assert wire.answer()[0] == 400
+
+
+def test_a_question_in_single_bytes_is_not_waited_for_but_a_body_that_nobody_reads_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "PARTIAL_S", 0.4)
+    slow, unread = JSON[:-4], PROMPT[: PROMPT.index(b"\r\n\r\n") + 4]
+    with (
+        serving(known_of([BUDGET], [])) as served,
+        closing(Wire(served)) as question,
+        closing(Wire(served)) as prompt,
+    ):
+        prompt.send(unread)
+        assert prompt.answer()[0] == 200
+        began = time.monotonic()
+        for number in itertools.count():
+            prompt.send(b"x" if number < len(PROXY) - 1 else b"")
+            try:
+                question.send(slow[number : number + 1])
+            except OSError:
+                break
+            if question.ended(0.02):
+                break
+            assert time.monotonic() < began + 20, "a byte now and then keeps a connection for ever"
+        prompt.send(b"x" * max(0, len(PROXY) - 1 - number))
+        assert not prompt.ended(0.1)
 
 
 def test_another_path_is_not_there(served: Served) -> None:

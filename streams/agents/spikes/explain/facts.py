@@ -5,9 +5,15 @@ They stand in the shard's checkpoint, so that every later state of the episode t
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict
 
 from schemas.alerts import Cause
+
+
+#: Fewer people are not counted exactly, nor is one of them pointed at.
+PEOPLE_LEAST: Final = 5
 
 
 class Pair(BaseModel):

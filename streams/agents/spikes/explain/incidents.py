@@ -12,7 +12,7 @@ from typing import Final
 from schemas.alerts import Incident
 from streams.agents.spikes.decomposition import Part, error_share
 from streams.agents.spikes.explain.amounts import percent
-from streams.agents.spikes.explain.facts import Facts
+from streams.agents.spikes.explain.facts import PEOPLE_LEAST, Facts
 from streams.agents.spikes.finding import Finding
 
 #: Failing carries this part of the rise; or this share of calls fails, and so much more than usual.
@@ -141,7 +141,8 @@ def _more_calls(finding: Finding, facts: Facts | None) -> Named:
     if facts.calls_per_prompt is not None and facts.calls_per_prompt >= _CALLS_PER_PROMPT:
         return Named("load_test", f"few prompts are sent {facts.calls_per_prompt:,.0f} times each, in many sessions")
     if facts.people is not None and facts.people.first_share >= _ONE:
-        return Named("runaway_loop", "one person carries most of it, in many sessions")
+        few = facts.people.number < PEOPLE_LEAST
+        return Named("runaway_loop", "few carry it" if few else "one person carries most of it, in many sessions")
     return Named("volume")
 
 

@@ -41,7 +41,7 @@ def _label(part: Part, moved: str) -> str:
         case "model_mix":
             return f"models of class {moved} went from {percent(was)} to {percent(now)} of tokens"
         case "price_per_token":
-            return f"the price per token is {_times(was, now)} the usual" if was > 0 else "there is a price now"
+            return f"the price of like tokens is {_times(was, now)} the usual" if was > 0 else "there is a price now"
 
 
 def _times(was: float, now: float) -> str:

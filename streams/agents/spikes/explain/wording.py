@@ -12,7 +12,7 @@ from schemas.control.activities import PlannedActivity
 from schemas.control.base import moment_us
 from streams.agents.spikes.explain.amounts import moment, money, percent, times
 from streams.agents.spikes.explain.carriers import worded
-from streams.agents.spikes.explain.facts import Among
+from streams.agents.spikes.explain.facts import PEOPLE_LEAST, Among
 from streams.agents.spikes.explain.incidents import Named
 from streams.agents.spikes.explain.known import Known
 from streams.agents.spikes.finding import Finding, Series
@@ -39,7 +39,6 @@ _LOOKS: Final[dict[Incident, tuple[str, str]]] = {
 #: A further dimension's value is named when it carries this part of the rise; so many at most.
 _ALSO_SHARE: Final = 0.8
 _ALSO: Final = 3
-_PEOPLE_LEAST: Final = 5
 #: So many of all are few enough to be counted; beyond, they are many.
 _FEW: Final = 0.25
 
@@ -86,6 +85,9 @@ def summary(
     if activity is not None:
         until = f"{to_datetime(moment_us(activity.ends_at)):%d %b %H:%M} UTC"
         return f"{text[:-1]}. Planned until {until}: {activity.what}."
+    if finding.why == "said" and finding.said != "acknowledged" and known.calls == "asked":
+        # It is over: nobody will tell what is found.
+        return text
     return f"{text}{_source(known)}"
 
 
@@ -96,8 +98,8 @@ def behind(facts_people: Among | None) -> str | None:
     people = facts_people
     if people.number == 0:
         return "no person: calls of services"
-    if people.number < _PEOPLE_LEAST:
-        return f"fewer than {_PEOPLE_LEAST} users"
+    if people.number < PEOPLE_LEAST:
+        return f"fewer than {PEOPLE_LEAST} users"
     if people.carriers == 1:
         return f"one of {people.number:,} users"
     if 0 < people.carriers <= people.number * _FEW:
@@ -154,8 +156,8 @@ def _source(known: Known) -> str:
         case "asked":
             return " Single calls are being looked into."
         case "away" if known.facts is not None:
-            return " ClickHouse was away since: what single calls tell is of before the five minutes were over."
+            return " ClickHouse has been away or behind since: what single calls tell is of the first minutes."
         case "away":
-            return " ClickHouse was away: this is from the stream's own sums alone."
+            return " ClickHouse was away or behind: this is from the stream's own sums alone."
         case _:
             return ""

@@ -1,12 +1,12 @@
-"""In: planned activities. Out: which of them covers a series at a moment."""
+"""In: planned activities. Out: which of them covers a team or its use case at a moment."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.control.base import moment_us
 from schemas.control.snapshot import ControlSnapshot
-from streams.agents.spikes.finding import Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,13 @@ class Planned:
     start_us: int
     end_us: int
 
-    def covers(self, series: Series, at_us: int, control: ControlSnapshot) -> bool:
+    def covers(self, team: str | None, use_case: str | None, at_us: int, control: ControlSnapshot) -> bool:
+        """`team` None: of all teams, or of none that is known; only what is planned for all teams covers that."""
         if not self.start_us <= at_us < self.end_us:
             return False
-        if self.team not in (None, series.team) or self.use_case not in (None, series.use_case):
+        if self.team not in (None, team) or self.use_case not in (None, use_case):
             return False
-        return not self.departments or _department(series.team, at_us, control) in self.departments
+        return not self.departments or _department(team, at_us, control) in self.departments
 
 
 def planned(control: ControlSnapshot) -> tuple[Planned, ...]:
@@ -40,8 +41,15 @@ def planned(control: ControlSnapshot) -> tuple[Planned, ...]:
     return tuple(found)
 
 
-def _department(team: str, at_us: int, control: ControlSnapshot) -> str | None:
-    known = control.teams.get(team)
+def activity_of(
+    activities: Iterable[Planned], team: str | None, use_case: str | None, at_us: int, control: ControlSnapshot
+) -> str | None:
+    """Id of the first that covers it."""
+    return next((one.id for one in activities if one.covers(team, use_case, at_us, control)), None)
+
+
+def _department(team: str | None, at_us: int, control: ControlSnapshot) -> str | None:
+    known = None if team is None else control.teams.get(team)
     for term in known.terms if known is not None else ():
         if term.from_us <= at_us < term.to_us:
             return term.department
