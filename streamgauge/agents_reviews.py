@@ -55,7 +55,7 @@ class AgentsReviews:
 
     def use_cases(self, question: DivergenceQuestion) -> UseCases:
         """1 ClickHouse has all rows; 2 sum by week."""
-        first = question.until_hour - LOOK_WEEKS * _WEEK_HOURS
+        first = question.until_hour - (LOOK_WEEKS + 1) * _WEEK_HOURS
         with self._asking as (database, log):
             require_rows(BaseSums(database, log, self._asking.clock), question.below)  # 1
             rows = Reading(database, log, question.below).weeks(first, question.until_hour)  # 2

@@ -69,8 +69,11 @@ def said_text(feedback: AlertFeedback) -> str:
 
 
 def _text(alert: Alert) -> str:
-    impact = f" ({money(alert.impact)} extra so far)" if alert.impact is not None and alert.state != "resolved" else ""
-    return f"{alert.summary}{impact}"
+    """The summary, with the impact so far where it does not tell that itself."""
+    if alert.impact is None or alert.state == "resolved":
+        return alert.summary
+    impact = f"{money(alert.impact)} extra so far"
+    return alert.summary if impact in alert.summary else f"{alert.summary} ({impact})"
 
 
 def _severity(story: Story) -> str:

@@ -58,8 +58,18 @@ def clear(story: Story, made_from: ControlSnapshot, connection: KafkaConnection,
     return before
 
 
-def consequence(story: Story, said: Said) -> str:
-    """What will happen now."""
+def is_known(story: Story, said: Said, before: AlertFeedback | None) -> bool:
+    """Whether agents have heard the same word already, and told it."""
+    return story.is_open and before is not None and before.said == story.last.said == said
+
+
+def will_be_answered(story: Story, said: Said, before: AlertFeedback | None) -> bool:
+    """Whether agents tell anything of it."""
+    return story.is_open and story.last.kind in HEEDED and not is_known(story, said, before)
+
+
+def consequence(story: Story, said: Said, before: AlertFeedback | None) -> str:
+    """What will happen now. `before`: what was said of it until now."""
     if not story.is_open:
         return "it is over already; your word is kept for measuring precision"
     if story.last.kind not in HEEDED:
@@ -67,12 +77,14 @@ def consequence(story: Story, said: Said) -> str:
             f"your word is kept for measuring precision; an alert of kind {story.last.kind} goes on until its own rule "
             "ends it"
         )
+    if is_known(story, said, before):
+        return "that is told already, so only who said it last, and the note, are kept anew"
     return _CONSEQUENCES[said]
 
 
 def consequence_of_clearing(story: Story, before: AlertFeedback) -> str:
     if story.is_open and story.last.kind in HEEDED and before.said == "acknowledged":
-        return "it is told again as if nothing had been said"
+        return "from its next state on it is told as if nothing had been said"
     return "it no longer counts for precision; what agents did on it stays done"
 
 

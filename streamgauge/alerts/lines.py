@@ -58,7 +58,8 @@ def _body(alert: Alert, width: int) -> Iterator[str]:
         alert.said,
         "old time" if alert.historical else None,
     ]
-    told = " · ".join(part for part in more if part)
+    # What a spike's summary has said needs no second line.
+    told = " · ".join(part for part in more if part and part not in alert.summary)
     if told:
         yield from (typer.style(line, dim=True) for line in _wrapped(told, width))
 

@@ -37,9 +37,12 @@ def story_lines(story: Story, feedback: AlertFeedback | None, width: int) -> Ite
     yield "What was told (UTC)"
     for step in timeline(story, feedback):
         yield from _wrapped(step.text, width, f"  {utc(step.at)}  {step.what:<12}  ")
+    shown: set[str] = set()
     for link in last.links:
         yield ""
-        yield {"query": "To see more", "dashboard": "Dashboard", "runbook": "Runbook"}[link.rel]
+        if link.rel not in shown:
+            yield {"query": "To see more", "dashboard": "Dashboard", "runbook": "Runbook"}[link.rel]
+        shown.add(link.rel)
         yield from (f"  {line}" for line in printable(link.href).splitlines())
 
 

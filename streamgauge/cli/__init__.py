@@ -19,6 +19,7 @@ from streamgauge.cli import (
     budgets,
     check,
     demo,
+    detect,
     doctor,
     enrich,
     exceptions,
@@ -105,5 +106,6 @@ budgets.add(app, _ASK)
 exceptions.add(app, _STEER)
 governance.add(app, _ASK)
 query.add(app, _ASK)
+detect.add(app, _ASK)
 reconcile.add(app, _ASK)
 flowing_help(app)

@@ -80,6 +80,9 @@ def command(
 ) -> None:
     """Show the newest state of each alert; with --json one object a line, every state change."""
     if context.invoked_subcommand is not None:
+        if follow or only_open or team or kind or severity or history or json:
+            name = context.invoked_subcommand
+            raise typer.BadParameter(f"options of `alerts {name}` stand behind it: see `streamgauge alerts {name} -h`")
         return
     _check_names(kind, severity)
 

@@ -92,8 +92,8 @@ def _say(
         return
     record = feedback.make(story, said, by or _login(), note, now_utc())
     feedback.publish(record, desk.snapshot, desk.connection, desk.topics)
-    told = feedback.consequence(story, said)
-    awaited = wait and story.is_open and story.last.kind in feedback.HEEDED
+    told = feedback.consequence(story, said, before)
+    awaited = wait and feedback.will_be_answered(story, said, before)
     if not json:
         instead = f", instead of {before.said} by {before.by}" if before is not None else ""
         typer.echo(f"{story.alert_id}: {said} by {record.by}{instead}: {told}.")

@@ -42,7 +42,7 @@ SESSION_TIMEOUT_MS: Final = 6_000
 #: Tansu holds every fetch for half of this, also one that finds something.
 FETCH_WAIT_MS: Final = 50
 EVENT_PARTITIONS: Final = 4
-TALLY_PARTITIONS: Final = 4
+TALLY_PARTITIONS: Final = 2
 DATABASE: Final = "streamgauge"
 
 Said = Callable[[str], None]

@@ -145,6 +145,29 @@ def test_a_workflow_of_few_people_is_left_out(table: Table, people: int, is_show
     assert bool(table.reading().hours([("payments", "w")], NOON - 10, NOON)) == is_shown
 
 
+def test_a_version_of_few_people_has_no_name(table: Table) -> None:
+    many = [f"h{number}" for number in range(5)]
+    table.put(range(NOON - 1, NOON), 5, user_hash=many)
+    table.put(range(NOON - 1, NOON), 4, user_hash=many[:4], workflow_version="ada-tries-it")
+    table.put(range(NOON - 1, NOON), 3, user_hash=[None] * 3, workflow_version="of-services")
+    table.send()
+    rows = table.reading().hours([("payments", "w")], NOON - 10, NOON)
+    assert {row.version: row.amounts[0] for row in rows} == {"v1": 5, "": 4, "of-services": 3}
+
+
+@pytest.mark.parametrize(("people", "calls"), [(0, 1), (4, 0), (5, 5)])
+def test_a_week_of_few_people_is_not_judged(shared: Database, table: Table, people: int, calls: int) -> None:
+    hashes: list[str | None] = [f"h{number}" for number in range(people)] or [None]
+    table.put(range(MONDAY - 1, MONDAY), len(hashes), use_case="help", user_hash=hashes)
+    table.send()
+    shared.command(
+        "INSERT INTO usage_outcomes (outcome_id, occurred_at, use_case, succeeded) VALUES "
+        "('o1', toDateTime64({hour:Int64} * 3600, 6, 'UTC'), 'help', true)",
+        {"hour": MONDAY - 1},
+    )
+    assert [(row.calls, row.succeeded) for row in table.reading().weeks(MONDAY - 336, MONDAY)] == [(calls, 1)]
+
+
 def test_versions_beyond_sixty_are_told_without_a_name(table: Table) -> None:
     for number in range(70):
         table.put(range(NOON - 1, NOON), 2 if number < 60 else 1, workflow_version=f"v{number}")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from schemas.alerts import Alert
 from schemas.control.periods import HOUR_US
@@ -153,10 +153,14 @@ class SpikeLooks:
         return self.take_documents()
 
     def restore(self, documents: Mapping[str, str]) -> None:
+        """What another version wrote otherwise is let go: its episodes are told from the stream's own sums."""
         for name, text in documents.items():
             if name.startswith(_KEY):
-                self._looks[name.removeprefix(_KEY)] = _Look.model_validate_json(text)
-        self._changed.clear()
+                one_id = name.removeprefix(_KEY)
+                try:
+                    self._looks[one_id] = _Look.model_validate_json(text)
+                except ValidationError:
+                    self._changed.add(one_id)
 
 
 def _look(finding: Finding, stage: Literal["early", "open"], facts: Facts | None = None) -> _Look:

@@ -65,8 +65,8 @@ class Divergences:
     def _begin(self, found: UseCaseWeeks, until_hour: int, control: ControlSnapshot, now_us: int) -> Alert | None:
         past = self.episodes.get(found.use_case)
         floor = 0 if past is None else past.floor_hour
-        weeks = [week for week in found.weeks if week.hour >= floor]
-        trend = find_trend(usable(weeks, until_hour, self._policy), self._policy)
+        weeks = usable(found.weeks, until_hour, self._policy)[-LOOK_WEEKS:]
+        trend = find_trend([week for week in weeks if week.hour >= floor], self._policy)
         if trend is None:
             return None
         name = divergence_id(found.use_case, trend)
@@ -78,8 +78,8 @@ class Divergences:
 
     def _go_on(self, found: UseCaseWeeks, until_hour: int, control: ControlSnapshot, now_us: int) -> Alert | None:
         episode = self.episodes[found.use_case]
-        weeks = [week for week in found.weeks if week.hour >= episode.since_hour]
-        trend = fit(usable(weeks, until_hour, self._policy)[-LOOK_WEEKS:])
+        weeks = usable(found.weeks, until_hour, self._policy)[-LOOK_WEEKS:]
+        trend = fit([week for week in weeks if week.hour >= episode.since_hour])
         state: AlertState = "resolved"
         why: Why
         if trend is None:

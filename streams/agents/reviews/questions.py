@@ -41,8 +41,8 @@ class RegressionQuestion:
 
 @dataclass(frozen=True, slots=True)
 class DivergenceQuestion:
-    """Cost and outcomes of each use case in the LOOK_WEEKS weeks before `until_hour`, a Monday; of calls below
-    `below`.
+    """Cost and outcomes of each use case in the LOOK_WEEKS weeks before `until_hour`, a Monday, and in the one before
+    them, which tells whether the first is whole; of calls below `below`.
     """
 
     partition: int

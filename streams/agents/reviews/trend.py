@@ -62,8 +62,11 @@ class Trend:
 
 
 def usable(weeks: Sequence[Week], until_hour: int, policy: ReviewPolicy) -> tuple[Week, ...]:
-    """The newest weeks without a gap that can be judged; empty when the last one before `until_hour` cannot."""
+    """The newest weeks without a gap that can be judged; empty when the last one before `until_hour` cannot. The week
+    in which calls begin is none of them: it may not be whole.
+    """
     found: list[Week] = []
+    with_calls = {week.hour for week in weeks if week.calls}
     for week in reversed(weeks):
         due = until_hour - WEEK_HOURS * (len(found) + 1)
         if week.hour > due:
@@ -76,6 +79,8 @@ def usable(weeks: Sequence[Week], until_hour: int, policy: ReviewPolicy) -> tupl
         ):
             break
         found.append(week)
+    if found and found[-1].hour - WEEK_HOURS not in with_calls:
+        found.pop()
     return tuple(reversed(found))
 
 

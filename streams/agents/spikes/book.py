@@ -6,8 +6,7 @@ runs, its use cases have none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -16,52 +15,22 @@ import structlog
 from schemas.alerts import Alert, Confidence, alert_id
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.orphans import orphaned
-from streams.agents.planned import Planned, activity_of
-from streams.agents.spikes.buckets import BUCKET_US, COST, RING, WIDTH
+from streams.agents.spikes.buckets import BUCKET_US, COST, RING
 from streams.agents.spikes.episode import Episode, Sums, usage
-from streams.agents.spikes.evidence import MEASURES, Evidence
+from streams.agents.spikes.evidence import MEASURES, Evidence, plain_measure
 from streams.agents.spikes.finding import Finding, Series, Why
+from streams.agents.spikes.lessons import note_new_usual, remember, take_as_usual
 from streams.agents.spikes.policy import SpikePolicy
 from streams.agents.spikes.roster import Roster
 from streams.agents.spikes.scene import Scene
 from streams.agents.spikes.texts import spike_alert
-from streams.agents.verdicts import Timeline
+from streams.agents.spikes.told import Tell, Told
 
 _log = structlog.get_logger(__name__)
 
 _PREFIX: Final = "episode/"
 #: Until so many hours, or calls, are learnt the usual is known with low or medium confidence.
 _LOW_HOURS, _LOW_CALLS, _MEDIUM_HOURS = 7 * 24, 500, 21 * 24
-
-Tell = Callable[[Finding, ControlSnapshot, int], Alert]
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What every alert of one settlement needs, and where it goes."""
-
-    timeline: Timeline
-    control: ControlSnapshot
-    activities: tuple[Planned, ...]
-    now_us: int
-    alerts: list[Alert]
-
-    def append_us(self, bucket: int) -> int:
-        """Broker time of the message that closed the bucket, of the last one while it is open."""
-        entry = self.timeline.passed((bucket + 1) * BUCKET_US)
-        moments = self.timeline.moments
-        moment = moments[entry] if 0 <= entry < len(moments) else self.timeline.last
-        if entry < 0 and self.timeline.before is not None:
-            moment = self.timeline.before
-        return self.now_us if moment.append_us is None else moment.append_us
-
-    def is_planned(self, bucket: int) -> bool:
-        """Whether anything is planned in a bucket."""
-        return any(one.start_us <= bucket * BUCKET_US < one.end_us for one in self.activities)
-
-    def activity(self, series: Series, bucket: int) -> str | None:
-        """The planned activity that covers a series in a bucket."""
-        return activity_of(self.activities, series.team, series.use_case, bucket * BUCKET_US, self.control)
 
 
 class EpisodeBook:
@@ -78,6 +47,11 @@ class EpisodeBook:
 
     def has(self, row: int) -> bool:
         return self._roster.names.texts[row] in self.running
+
+    def is_told(self, row: int) -> bool:
+        """Whether its team's episode tells of this use case."""
+        parent = int(self._roster.parent[row])
+        return parent >= 0 and self.has(parent)
 
     def is_known(self, row: int) -> bool:
         """Whether an episode is planned, or expected by people: it teaches nothing."""
@@ -102,15 +76,16 @@ class EpisodeBook:
         told: Told,
         *,
         strength: float,
-        is_open: bool,
+        since: int | None = None,
     ) -> None:
-        """An episode of closed buckets, or (`is_open`) of one that is not over, begins."""
+        """An episode begins: of closed buckets, or of one that need not be over, where `since` names it."""
         name = self._roster.names.texts[row]
         bucket = sums.end - 1
         series = self._roster.series(row)
         episode = Episode(
             series=name,
             measure=MEASURES[measure],
+            since=start if since is None else max(since, int(self._roster.running["ended"][row])),
             start=start,
             sums=sums,
             usual_mix=scene.usual_mix(row),
@@ -118,13 +93,13 @@ class EpisodeBook:
             historical=told.append_us(bucket) - start * BUCKET_US > self._historical_after_us,
             rate=sums.impact * 12 / (sums.end - start),
             strength=strength,
-            open=is_open,
+            open=since is not None,
             activity=told.activity(series, bucket),
         )
         if episode.activity is None and self._roster.parent[row] < 0:
             episode.activity = _activity_of_part(series, sums, bucket, told, self._policy.carried)
         self.running[name] = episode
-        self._tell(episode, "early" if is_open else "began", told)
+        self._tell(episode, "early" if episode.open else "began", told)
         self.hear(episode, told)
 
     def go_on(self, row: int, bucket: int, scene: Scene, evidence: Evidence, told: Told) -> None:
@@ -148,6 +123,7 @@ class EpisodeBook:
         episode.strength = max(episode.strength, float(evidence.strength[row, at]))
         if episode.open:
             episode.open, episode.sums = False, fresh
+            episode.measure = MEASURES[plain_measure(fresh.observed, fresh.expected)]
             self._take_rate(episode, row, bucket)
             self._revise(episode, "grown", told)
             self.hear(episode, told)
@@ -158,16 +134,27 @@ class EpisodeBook:
         self.hear(episode, told)
         if episode.calm >= self._policy.calm_buckets:
             episode.cut_calm()
-            self._remember(episode, row)
+            self.taught |= remember(self._roster, episode, row, self._policy)
             self._end(episode, "over", told)
         elif bucket + 1 - episode.start >= self._policy.adopt_buckets and episode.activity is None:
-            self._adopt(episode, row)
+            note_new_usual(self._roster, episode, row)
             self._end(episode, "adopted", told)
         elif activity != episode.activity and activity is not None:
             episode.activity = activity
             self._revise(episode, "grown", told)
         elif episode.sums.impact >= 2 * episode.told_impact and episode.said != "acknowledged":
             self._revise(episode, "grown", told)
+
+    def begin_sooner(self, row: int, sums: Sums) -> None:
+        """The bucket before the open one that an episode was told of is plain as well."""
+        episode = self.running[self._roster.names.texts[row]]
+        episode.start, episode.sums = sums.end - 1, sums
+        self._changed.add(episode.series)
+
+    def is_open_after(self, row: int, bucket: int) -> bool:
+        """Whether the series has an episode that was told of the open bucket after that one."""
+        episode = self.running.get(self._roster.names.texts[row])
+        return episode is not None and episode.open and episode.start == bucket + 1
 
     def merge(self, row: int, told: Told) -> None:
         """A use case's episode is told by its team's from now on."""
@@ -180,7 +167,8 @@ class EpisodeBook:
             return
         episode.said = feedback.said
         if episode.said == "noise":
-            self._take_as_usual(episode)
+            take_as_usual(self._roster, episode, self._row(episode))
+            self.taught = True
         self._revise(episode, "said", told)
         episode.hidden = episode.said != "acknowledged"
 
@@ -245,7 +233,7 @@ class EpisodeBook:
 
     def _id(self, episode: Episode) -> str:
         series = self._roster.series(self._row(episode))
-        return alert_id("spike", series.name, episode.start * BUCKET_US)
+        return alert_id("spike", series.name, episode.since * BUCKET_US)
 
     def _confidence(self, row: int) -> Confidence:
         hours, calls = int(self._roster.rows["hours"][row]), float(self._roster.rows["calls"][row])
@@ -260,37 +248,6 @@ class EpisodeBook:
         at = (bucket - np.arange(length)) % RING
         excess = running["observed"][row, at, COST].sum() - running["expected"][row, at, COST].sum(dtype=np.float64)
         episode.rate = float(excess) * 12 / length
-
-    def _remember(self, episode: Episode, row: int) -> None:
-        """What ended by itself may come again: a little more is asked next time."""
-        if episode.activity is None and episode.said != "expected":
-            top, at = self._roster.rows["top"], MEASURES.index(episode.measure)
-            top[row, at] = max(float(top[row, at]), min(episode.strength, self._policy.most_remembered))
-            self.taught = True
-
-    def _take_as_usual(self, episode: Episode) -> None:
-        """What was noise is no rise from now on: so strong it may be in quiet times."""
-        row = self._row(episode)
-        rows, running = self._roster.rows, self._roster.running
-        at = MEASURES.index(episode.measure)
-        rows["top"][row, at] = max(float(rows["top"][row, at]), episode.strength)
-        seen = running["observed"][row].max(axis=0)
-        rows["peak"][row] = np.maximum(rows["peak"][row], seen[[0, COST]])
-        self.taught = True
-
-    def _adopt(self, episode: Episode, row: int) -> None:
-        """Note the new usual of the series, and of those whose sums hold it or are held in it."""
-        roster, sums = self._roster, episode.sums
-        observed, expected = np.array(sums.observed), np.array(sums.expected)
-        roster.running["adopt"][row] = _ratios(observed, expected)
-        parent = int(roster.parent[row])
-        if parent >= 0:
-            around = np.array(sums.around)
-            roster.running["adopt"][parent] = _ratios(around + observed - expected, around)
-        for child in roster.children.get(row, ()):
-            part = sums.parts.get(roster.series(child).use_case or "")
-            if part is not None:
-                roster.running["adopt"][child] = _ratios(np.array(part[0]), np.array(part[1]))
 
     def _is_part_planned(self, episode: Episode, series: Series, bucket: int, told: Told) -> bool:
         if series.use_case is not None:
@@ -319,7 +276,7 @@ class EpisodeBook:
             series=self._roster.series(self._row(episode)),
             measure=episode.measure,
             why=why,
-            since_us=episode.start * BUCKET_US,
+            since_us=episode.since * BUCKET_US,
             start_us=episode.start * BUCKET_US,
             end_us=sums.end * BUCKET_US,
             before=episode.before(),
@@ -332,13 +289,6 @@ class EpisodeBook:
             activity=episode.activity,
             said=episode.said,
         )
-
-
-def _ratios(observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Observed over expected sums, within bounds; 1 where nothing was expected."""
-    ratio = np.divide(observed, expected, out=np.ones(WIDTH), where=expected > 0)
-    bounded: np.ndarray = np.clip(ratio, 0.02, 50)
-    return bounded
 
 
 def _activity_of_part(series: Series, sums: Sums, bucket: int, told: Told, carried: float) -> str | None:

@@ -37,8 +37,9 @@ _LEAST_CLASS: Final = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One factor's part of the change, in nano-USD; shares of all parts add up to 1. `before` and `after`: calls, tokens
-    of a call, shares; of price_per_token nano-USD of a price unit (of a call without tokens), the models as before.
+    """One factor's part of the change, in nano-USD; shares of all parts add up to 1. `before` and `after`: calls,
+    tokens of a call, shares; of price_per_token nano-USD of a price unit, with the models as before (where nothing has
+    tokens: of a call).
     """
 
     factor: Factor

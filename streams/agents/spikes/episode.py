@@ -59,7 +59,7 @@ def _add(left: list[float], right: list[float]) -> list[float]:
 
 @dataclass(slots=True)
 class Episode:
-    """One rise of one series. `start`: the first bucket that stood out; `begun`: the bucket that it was told of.
+    """One rise of one series. `since`: the bucket that names it; `start`: the first bucket that stood out.
 
     `usual_mix`: what was usual when it began, tokens and cost by class. `told_impact`: the excess in nano-USD when it
     was last published. `open`: told of a bucket that is not over yet. `hidden`: resolved by what people said; it is
@@ -68,6 +68,7 @@ class Episode:
 
     series: str
     measure: Measure
+    since: int
     start: int
     sums: Sums
     usual_mix: dict[str, list[float]]

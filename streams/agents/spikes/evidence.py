@@ -3,6 +3,7 @@ that is enough."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -89,3 +90,10 @@ def early_cost(rows: np.ndarray, known: Usual, policy: SpikePolicy) -> np.ndarra
     plain = np.maximum(most, usual + np.maximum(policy.early_excess, policy.early_z * spread))
     ripe = (rows["hours"] >= policy.warm_up_hours) & (rows["calls"] >= policy.warm_up_calls)
     return np.where(ripe, plain, np.inf)
+
+
+def plain_measure(used: Sequence[float], expected: Sequence[float]) -> int:
+    """Which measure a plain rise is about, of sums[WIDTH]: calls, or what a call costs."""
+    more = used[CALLS] / max(expected[CALLS], 1e-9)
+    dearer = used[COST] / max(expected[COST], 1e-9) / max(more, 1e-9)
+    return 0 if more >= dearer else 4

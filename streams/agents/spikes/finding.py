@@ -55,8 +55,9 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One state of one episode. Times are event time in µs, [start_us, end_us). `before` is what is usual for that
-    span. `parts`: the same by use case, for a team's episode. `since_us`: the bucket in which it began, which its id is
-    made of. `rate`: extra nano-USD per hour, lately. `activity`: id of the planned activity that covers it.
+    span. `parts`: the same by use case, for a team's episode. `since_us`: what its id is made of: `start_us`, or where
+    the half hour begins in which it was told early. `rate`: extra nano-USD per hour, lately. `activity`: id of the
+    planned activity that covers it.
     """
 
     series: Series

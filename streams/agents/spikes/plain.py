@@ -29,8 +29,8 @@ _LEAST_WARM_UP, _MOST_WARM_UP = INTERVAL_ROWS, 288
 _GAINS: Final = (0.5, 0.1)
 #: Standard deviation over mean absolute deviation, of normal noise.
 _SD: Final = 1.2533
-#: What teaches is clipped at so many standard deviations: the level, and the noise.
-_CLIP, _CLIP_NOISE = 3.0, 4.0
+#: What teaches is clipped at so many standard deviations: the level, the noise, and which level is right.
+_CLIP, _CLIP_NOISE, _CLIP_ERROR = 3.0, 4.0, 20.0
 #: Until something is learnt, noise is a hundredth of the level, with the weight of ten rows.
 _PRIOR_NOISE, _PRIOR_ROWS = 0.01, 10
 #: So many rows beyond `_FAR` on one side are the new usual. A return to the former one within a while is not told, and
@@ -88,12 +88,14 @@ def score_series(times_us: Sequence[int], values: Sequence[float | None]) -> lis
 class _Level:
     """One way to expect the next value: the mean of rows before, newer ones weighing more."""
 
-    __slots__ = ("back", "before", "deviation", "gain", "memory", "rows", "run", "sd", "until", "value")
+    __slots__ = ("back", "before", "deviation", "error", "gain", "memory", "rows", "run", "sd", "until", "value")
 
     def __init__(self, gain: float, memory: int) -> None:
         self.gain, self.memory = gain, memory
         self.rows = 0
         self.value = self.deviation = self.sd = 0.0
+        #: Mean absolute error over a week of days, by which levels compete: steps that one of them foresees count.
+        self.error = 0.0
         #: Rows in a row beyond `_FAR` on one side.
         self.run: list[float] = []
         #: The level before the one adopted, known until so many rows; rows in a row that were back there.
@@ -123,6 +125,8 @@ class _Level:
             return
         kept = far if far < _CLIP_NOISE * sd else _CLIP_NOISE * sd
         self.deviation += (kept / breadth - self.deviation) / (rows if rows < self.memory else self.memory)
+        wrong = far if far < _CLIP_ERROR * sd else _CLIP_ERROR * sd
+        self.error += (wrong - self.error) / (rows if rows < 7 * self.memory else 7 * self.memory)
         gain = self.gain if self.gain * rows > 1 else 1 / rows
         clip = _CLIP * sd
         was = self.value
@@ -197,17 +201,17 @@ class PlainScorer:
         levels, target = self._plain, value
         floor = self._floor()
         offs = [one.judge(value, breadth, floor) for one in self._plain]
-        best = min(range(len(offs)), key=lambda at: self._plain[at].deviation)
+        best = min(range(len(offs)), key=lambda at: self._plain[at].error)
         off, chosen, slow = offs[best], self._plain[best], offs[-1]
         seasonal = self._season is not None and self._season.is_known
         if seasonal:
             again = [one.judge(value - shape, breadth, floor) for one in self._seasonal]
             if self._seasonal[0].rows >= self.warm_up:
                 levels = self._seasonal
-                best = min(range(len(again)), key=lambda at: levels[at].deviation)
-                if levels[best].deviation < chosen.deviation:
+                best = min(range(len(again)), key=lambda at: levels[at].error)
+                if levels[best].error < chosen.error:
                     off, chosen, target = again[best], levels[best], value - shape
-                if levels[-1].deviation < self._plain[-1].deviation:
+                if levels[-1].error < self._plain[-1].error:
                     slow = again[-1]
                 offs += again
         if missing >= _GAP:

@@ -9,8 +9,10 @@ import numpy as np
 
 from streams.agents.names import Names
 from streams.agents.spikes.baseline import TEAM
+from streams.agents.spikes.buckets import WIDTH, BucketRows
 from streams.agents.spikes.finding import Series
 from streams.agents.spikes.pairs import SEPARATOR, Pairs
+from streams.agents.spikes.policy import SpikePolicy
 from streams.agents.spikes.ring import RUNNING, fresh
 
 #: Teams and use cases watched in one tally partition.
@@ -54,6 +56,20 @@ class Roster:
             self.team_row = np.concatenate([self.team_row, none])
             self.own_row = np.concatenate([self.own_row, none])
             self._map(np.arange(known, known + missing))
+
+    def ripe(self, rows: np.ndarray | Sequence[int], policy: SpikePolicy) -> np.ndarray:
+        """Which of these series have been learnt for long enough."""
+        own = self.rows[rows]
+        found: np.ndarray = (own["hours"] >= policy.warm_up_hours) & (own["calls"] >= policy.warm_up_calls)
+        return found
+
+    def used(self, rows: BucketRows) -> np.ndarray:
+        """Sums of one bucket by series, [n, WIDTH]."""
+        used = np.zeros((len(self.rows), WIDTH))
+        team, own = self.team_row[rows.pair], self.own_row[rows.pair]
+        np.add.at(used, team[team >= 0], rows.sums[team >= 0])
+        np.add.at(used, own[own >= 0], rows.sums[own >= 0])
+        return used
 
     def take_teams(self, pairs: np.ndarray) -> bool:
         """Give the teams of these pairs a row each, in the order of the pairs; whether any had none."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from runtime.clock import to_datetime
-from schemas.alerts import Alert, AlertScope, AlertState, AlertWindow, Link, alert_id
+from schemas.alerts import Alert, AlertScope, AlertState, AlertWindow, Cause, Link, alert_id
 from schemas.control.snapshot import ControlSnapshot
 from streams.agents.owners import Owner, team_owner
 from streams.agents.spikes.decomposition import decompose
+from streams.agents.spikes.explain.amounts import moment
 from streams.agents.spikes.explain.carriers import carriers
+from streams.agents.spikes.explain.facts import Facts
 from streams.agents.spikes.explain.incidents import action, named
 from streams.agents.spikes.explain.known import Known
 from streams.agents.spikes.explain.measures import measures
@@ -37,7 +39,7 @@ def spike_alert(
     carried, uncarried = carriers(finding)
     if known.facts is not None:
         # Even where nothing is named: what stands behind fewer than five people is left out there, and not here.
-        carried, uncarried = known.facts.carried, known.facts.uncarried_share
+        carried, uncarried = _dated(known.facts, finding), known.facts.uncarried_share
     activity = control.activities.get(finding.activity) if finding.activity is not None else None
     state = _state(finding)
     scope = AlertScope(team=finding.series.team, use_case=finding.series.use_case)
@@ -79,7 +81,7 @@ def spike_alert(
         said=finding.said,
         suggested_action="None." if state == "resolved" else action(looks.incident),
         links=tuple(links),
-        occurred_at=to_datetime(finding.since_us),
+        occurred_at=to_datetime(finding.start_us),
         evaluated_at=to_datetime(now_us),
     )
 
@@ -89,6 +91,16 @@ _SAID = {
     "expected": "Expected, as people said; it stays quiet until it is calm:",
     "noise": "Noise, as people said; its level is taken as usual:",
 }
+
+
+def _dated(facts: Facts, finding: Finding) -> tuple[Cause, ...]:
+    """What carries it. Single calls were looked into once: where the episode has gone on since, the label says until
+    when its amounts are.
+    """
+    if facts.until_us == finding.end_us:
+        return facts.carried
+    until = moment(facts.until_us, finding.end_us)
+    return tuple(cause.model_copy(update={"label": f"{cause.label} by {until}"}) for cause in facts.carried)
 
 
 def _state(finding: Finding) -> AlertState:

@@ -1,14 +1,12 @@
 """In: buckets of all teams and use cases of a shard. Out: alerts on episodes as they begin, grow and end.
 
 What a closed bucket is judged by is only its sums and the buckets before it, so any batching of the same log gives the
-same alerts. A bucket that is open is judged by its sums so far, which only grow, against a bound that was fixed an hour
-before: what it says early is said after the close as well. (Only where two buckets in a row reach that bound, the later
-one first, may an episode begin a bucket later than in a replay.)
+same alerts; what is plain in a bucket that is open is told at once (early.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -18,23 +16,23 @@ from schemas.control.snapshot import ControlSnapshot
 from streams.agents.names import Names
 from streams.agents.planned import planned
 from streams.agents.spikes.baseline import ABSENT, CLASSES, HOUR, Usual, adopt, learn, usual
-from streams.agents.spikes.book import EpisodeBook, Tell, Told
-from streams.agents.spikes.buckets import BUCKET_US, CALLS, COST, INPUT, OUTPUT, RING, WIDTH, BucketRows, OpenBuckets
-from streams.agents.spikes.evidence import Evidence, early_cost, note_hits, weigh
+from streams.agents.spikes.beginnings import Beginnings
+from streams.agents.spikes.book import EpisodeBook
+from streams.agents.spikes.buckets import BUCKET_US, CALLS, COST, INPUT, OUTPUT, RING, BucketRows, OpenBuckets
+from streams.agents.spikes.early import EarlyWatch
+from streams.agents.spikes.evidence import early_cost, note_hits, weigh
 from streams.agents.spikes.pairs import Pairs
 from streams.agents.spikes.policy import SpikePolicy
 from streams.agents.spikes.ring import lesson_of, look, note_top, teach
 from streams.agents.spikes.roster import Roster
 from streams.agents.spikes.scene import DAY_BUCKETS, DAYS_KEPT, Scene
+from streams.agents.spikes.told import Tell, Told
 from streams.agents.sums import SumTable, group, pack
 from streams.agents.verdicts import Timeline
 
 #: After a day in which nobody of the shard did anything, time is passed over until somebody does: replays of old data
 #: followed by today's would otherwise be judged through years of nothing.
 _QUIET_BUCKETS: Final = 288
-#: An open bucket that follows another open one is judged only where none of the last two closed ones stood out, so that
-#: the one between cannot begin an episode.
-_LAST_TWO: Final = 0b11
 
 
 class SpikeWatch:
@@ -45,6 +43,8 @@ class SpikeWatch:
         self.buckets = OpenBuckets()
         self.roster = Roster(pairs)
         self.book = EpisodeBook(policy, self.roster, historical_after_us)
+        self._early = EarlyWatch(policy, self.roster, self.book)
+        self._beginnings = Beginnings(policy, self.roster, self.book)
         #: Calls by pair and day, of the last week: who is worth a row.
         self.pair_calls = SumTable(1)
         #: The first bucket not judged yet; None before the first use.
@@ -82,7 +82,8 @@ class SpikeWatch:
             self._close(limit, rows, told)
             self.buckets.forget(limit)
         self.book.hear_all(told)
-        self._judge_open(self.next, told)
+        if len(self.roster.rows):
+            self._early.judge_open(self.next, self.buckets.rows(self.next + 2), self._scene, told)
         return told.alerts
 
     def retell(self, one_id: str, control: ControlSnapshot, now_us: int) -> Alert | None:
@@ -131,7 +132,7 @@ class SpikeWatch:
         own, running = roster.rows, roster.running
         if not len(own):
             return
-        used = self._used(here)  # 1
+        used = roster.used(here)  # 1
         self.quiet = 0 if len(here.bucket) else min(self.quiet + 1, _QUIET_BUCKETS)
         fresh = (own["first"] < 0) & (used[:, CALLS] > 0)
         if fresh.any():
@@ -140,19 +141,18 @@ class SpikeWatch:
         running["silent"] = np.where(used[:, CALLS] > 0, 0, np.minimum(running["silent"] + 1, ABSENT))
         known = self._usual(bucket // HOUR)
         expected = known.calls[:, bucket % HOUR, None] * known.ratio * (own["first"] >= 0)[:, None]
-        scene = Scene(roster, self._classes.texts, rows.between(bucket + 1 - RING, bucket + 1), self.pair_calls)
-        self._say_early(bucket, bucket, used, expected, scene, told)  # 2
+        scene = self._scene(rows.between(bucket + 1 - RING, bucket + 1))
+        self._early.judge(bucket, bucket, used, known, scene, told)  # 2
         at = bucket % RING
         running["observed"][:, at], running["expected"][:, at] = used, expected
         for row in self.book.rows():  # 3
-            parent = int(roster.parent[row])
-            if parent >= 0 and self.book.running[roster.names.texts[row]].start <= bucket:
-                self._leave_out(parent, row, bucket, 1)
+            if roster.parent[row] >= 0 and self.book.running[roster.names.texts[row]].start <= bucket:
+                self._beginnings.leave_out(row, bucket)
         seen = look(running, known, bucket)  # 4
         note_hits(running, seen, policy)
         evidence = weigh(own, running, known, seen, policy)
         # What a call of the whole team takes shifts with which of its use cases is at work.
-        mixed = [team for team, children in roster.children.items() if self._ripe(children).any()]
+        mixed = [team for team, children in roster.children.items() if roster.ripe(children, policy).any()]
         evidence.exceeds[mixed, 1:4] = False
         may = (own["first"] >= 0) & (running["silent"] < ABSENT)
         calm = np.ones(len(own), dtype=bool)
@@ -162,7 +162,7 @@ class SpikeWatch:
                     may[[row, *roster.children.get(row, ())]] = False
                 calm[[row, *roster.children.get(row, ())]] = False
                 self.book.go_on(row, bucket, scene, evidence, told)
-        for row in self._begin(bucket, evidence, scene, told):  # 6
+        for row in self._beginnings.begin(bucket, evidence, scene, told):  # 6
             calm[[row, *roster.children.get(row, ())]] = False
         if told.is_planned(bucket):
             for row in np.flatnonzero(may).tolist():
@@ -173,148 +173,14 @@ class SpikeWatch:
         days = np.full(len(here.pair), bucket // DAY_BUCKETS)
         self.pair_calls.add(*group(pack(here.pair, days), calls))
 
-    def _used(self, rows: BucketRows) -> np.ndarray:
-        """Sums of one bucket by series, [n, WIDTH]."""
-        used = np.zeros((len(self.roster.rows), WIDTH))
-        team, own = self.roster.team_row[rows.pair], self.roster.own_row[rows.pair]
-        np.add.at(used, team[team >= 0], rows.sums[team >= 0])
-        np.add.at(used, own[own >= 0], rows.sums[own >= 0])
-        return used
+    def _scene(self, rows: BucketRows) -> Scene:
+        return Scene(self.roster, self._classes.texts, rows, self.pair_calls)
 
     def _usual(self, hour: int) -> Usual:
         """What is usual in the running hour. Nothing is learnt within it, so that is worked out once."""
         if self._known is None or self._known[:2] != (hour, len(self.roster.rows)):
             self._known = (hour, len(self.roster.rows), usual(self.roster.rows, hour))
         return self._known[2]
-
-    def _leave_out(self, team: int, row: int, bucket: int, sign: int) -> None:
-        """Take the excess of a use case's bucket out of its team's, or (`sign` -1) put it back."""
-        running, at = self.roster.running, bucket % RING
-        excess = running["observed"][row, at] - running["expected"][row, at]
-        running["observed"][team, at] = np.maximum(running["observed"][team, at] - sign * excess, 0)
-
-    def _begin(self, bucket: int, evidence: Evidence, scene: Scene, told: Told) -> list[int]:
-        """Begin episodes; their rows. Use cases come first: when one of them carries most of its team's excess the
-        alert is the use case's, else the team's."""
-        roster = self.roster
-        ripe = self._ripe(np.arange(len(roster.rows)))
-        found = np.flatnonzero(ripe & evidence.exceeds.any(axis=1) & (roster.running["adopt"][:, CALLS] == 0)).tolist()
-        free = {row for row in found if not self.book.has(row) and not self._is_told(row)}
-        begun: list[int] = []
-        for row in sorted(free, key=lambda row: roster.names.texts[row]):
-            chosen = self._whose(row, free, ripe, evidence)
-            if chosen is None or chosen in begun or self.book.has(chosen):
-                continue
-            if roster.parent[chosen] < 0:
-                self._merge(chosen, bucket, told)
-            begun.append(chosen)
-            self._open(chosen, bucket, evidence, scene, told)
-        return begun
-
-    def _whose(self, row: int, free: Set[int], ripe: np.ndarray, evidence: Evidence) -> int | None:
-        """The series whose alert it is when this one rises; None: it is judged with its team."""
-        roster, policy = self.roster, self._policy
-        parent = int(roster.parent[row])
-        if parent in free:
-            return None
-        if parent >= 0:
-            # Where the whole team is about to exceed as well, and others carry as much, it is the team's.
-            carries = evidence.excess[row] >= policy.carried * evidence.excess[parent]
-            about = ripe[parent] and evidence.strength[parent].max() >= policy.about and not self.book.has(parent)
-            return parent if about and not carries else row
-        children = [child for child in roster.children.get(row, ()) if not self.book.has(child) and ripe[child]]
-        first = max(children, key=lambda child: (evidence.excess[child], -child), default=None)
-        if first is not None and evidence.excess[first] >= policy.carried * evidence.excess[row] > 0:
-            return first
-        return row
-
-    def _ripe(self, rows: np.ndarray | list[int]) -> np.ndarray:
-        """Which of these series have been learnt for long enough."""
-        own = self.roster.rows
-        ripe: np.ndarray = (own["hours"][rows] >= self._policy.warm_up_hours) & (
-            own["calls"][rows] >= self._policy.warm_up_calls
-        )
-        return ripe
-
-    def _is_told(self, row: int) -> bool:
-        """Whether the team's episode tells of this use case."""
-        parent = int(self.roster.parent[row])
-        return parent >= 0 and self.book.has(parent)
-
-    def _open(self, row: int, bucket: int, evidence: Evidence, scene: Scene, told: Told) -> None:
-        """Begin an episode of closed buckets, from the first of the last four that stood out."""
-        running = self.roster.running
-        beyond = np.where(evidence.exceeds[row], evidence.strength[row], -np.inf)
-        lead = int(np.argmax(beyond if evidence.exceeds[row].any() else evidence.strength[row]))
-        length = max(1, int(running["hits"][row, lead] & 0b1111).bit_length())
-        start = max(bucket + 1 - length, min(bucket, int(running["ended"][row])))
-        sums = scene.sums(row, start, bucket + 1, self.book.aside(row))
-        strength = float(evidence.strength[row, lead])
-        self.book.begin(row, lead, start, sums, scene, told, strength=strength, is_open=False)
-        parent = int(self.roster.parent[row])
-        if parent >= 0:
-            for one in range(start, bucket + 1):
-                self._leave_out(parent, row, one, 1)
-
-    def _merge(self, team: int, bucket: int, told: Told) -> None:
-        """What began with a team's rise is told by it from here on."""
-        for row in sorted(self.book.aside(team)):
-            start = self.book.running[self.roster.names.texts[row]].start
-            if bucket - start < RING:
-                self.book.merge(row, told)
-                for one in range(start, bucket + 1):
-                    self._leave_out(team, row, one, -1)
-
-    def _judge_open(self, first: int, told: Told) -> None:
-        """Open buckets by what they hold so far: the first, and the one after it where nothing can come between."""
-        if not len(self.roster.rows):
-            return
-        rows = self.buckets.rows(first + 2)
-        for bucket in (first, first + 1):
-            here = rows.between(bucket, bucket + 1)
-            # A pair of a team that was never seen before has no bound either.
-            here = _chosen(here, self.roster.team_row[here.pair] >= 0)
-            if len(here.bucket):
-                known = self._usual(bucket // HOUR) if bucket // HOUR == first // HOUR else None
-                self._say_open(bucket, first, here, known, told)
-
-    def _say_open(self, bucket: int, first: int, here: BucketRows, known: Usual | None, told: Told) -> None:
-        own = self.roster.rows
-        used = self._used(here)
-        known = known or usual(own, bucket // HOUR)
-        expected = known.calls[:, bucket % HOUR, None] * known.ratio * (own["first"] >= 0)[:, None]
-        scene = Scene(self.roster, self._classes.texts, here, self.pair_calls)
-        self._say_early(bucket, first, used, expected, scene, told)
-
-    def _say_early(
-        self, bucket: int, first: int, used: np.ndarray, expected: np.ndarray, scene: Scene, told: Told
-    ) -> None:
-        """Begin episodes of what is plain in one bucket. Of a team counts only what no use case of its own row makes,
-        so that each call is held against one bound and their order does not matter. `first`: the first open bucket."""
-        roster, running = self.roster, self.roster.running
-        alone = used[:, [CALLS, COST]].copy()
-        later = bucket // HOUR - first // HOUR
-        # A use case that has no bound yet is its team's matter.
-        child = np.flatnonzero((roster.parent >= 0) & np.isfinite(running["early"][:, later]))
-        np.subtract.at(alone, roster.parent[child], used[child][:, [CALLS, COST]])
-        plain = (alone[:, 1] > running["early"][:, later]) & (alone[:, 0] >= self._policy.early_calls)
-        for row in sorted(np.flatnonzero(plain).tolist(), key=lambda row: roster.names.texts[row]):
-            if self.book.has(row) or self._is_told(row) or bucket < running["ended"][row]:
-                continue
-            if running["adopt"][row, CALLS] > 0:
-                continue
-            if bucket > first and self._may_begin_before(row):
-                continue
-            sums = scene.so_far(row, bucket, used[row], expected)
-            measure = _plain_measure(used[row], expected[row])
-            self.book.begin(row, measure, bucket, sums, scene, told, strength=1.0, is_open=True)
-
-    def _may_begin_before(self, row: int) -> bool:
-        """Whether the open bucket before may begin an episode of the same rise."""
-        roster = self.roster
-        related = [row, *roster.children.get(row, ()), *([int(roster.parent[row])] if roster.parent[row] >= 0 else [])]
-        hits = roster.running["hits"][related] & _LAST_TWO
-        return bool(hits.any()) or any(self.book.has(one) for one in related)
 
     def _end_hour(self, hour: int, rows: BucketRows) -> None:
         """Learn what the hour has taught, take new series in, fix from which cost on the hour after next is plain."""
@@ -369,14 +235,3 @@ class SpikeWatch:
         if rows is not None and running is not None:
             self.roster.restore(rows, running)
         self.book.restore(documents)
-
-
-def _chosen(rows: BucketRows, mask: np.ndarray) -> BucketRows:
-    return BucketRows(rows.bucket[mask], rows.pair[mask], rows.model_class[mask], rows.sums[mask])
-
-
-def _plain_measure(used: np.ndarray, expected: np.ndarray) -> int:
-    """Which measure a plain rise is about: calls, or what a call costs."""
-    more = used[CALLS] / max(float(expected[CALLS]), 1e-9)
-    dearer = used[COST] / max(float(expected[COST]), 1e-9) / max(more, 1e-9)
-    return 0 if more >= dearer else 4

@@ -90,6 +90,23 @@ def test_the_agents_answer_is_waited_for(run: CliRunner, topics: Topics, house: 
     assert (told["answer"]["state"], told["answer"]["revision"]) == ("resolved", 2)
 
 
+def test_the_same_word_again_is_no_news_to_wait_for(run: CliRunner, topics: Topics, house: KafkaConnection) -> None:
+    said(run, "ack", ONE, "--by", "ada")
+    tell(house, topics.alerts, [spike(1, 1, said="acknowledged")])
+    told = said(run, "ack", ONE, "--by", "bob", "--note", "mine now", "--wait")
+    assert "that is told already" in told
+    assert read_control(house, topics).feedback[ONE].note == "mine now"
+    assert "from its next state on" in said(run, "ack", ONE, "--clear")
+    assert "is told once more as acknowledged" in said(run, "ack", ONE, "--by", "ada"), "that was taken back"
+
+
+def test_options_before_a_command_are_no_mistake_in_silence(run: CliRunner, house: KafkaConnection) -> None:
+    del house
+    wrong = run.invoke(app, ["alerts", "--json", "show", ONE])
+    assert wrong.exit_code == 2
+    assert "stand behind it" in wrong.stderr
+
+
 def test_a_word_of_somebody_else_at_the_same_moment_wins(
     run: CliRunner, topics: Topics, house: KafkaConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.alerts import Link
 from schemas.control.feedback import AlertFeedback
 from streamgauge.alerts.causes import carriers, cause_rows
 from streamgauge.alerts.figures import impact_text, lasting, money, printable
@@ -101,6 +102,17 @@ def test_lists_fit_and_say_how_it_stands() -> None:
     over = "\n".join(followed(resolved(), 100))
     assert "✓" in over
     assert "$20.00 extra in all" in over
+
+
+def test_what_the_summary_says_is_not_said_twice() -> None:
+    summary = "It looks like a runaway loop, one of 14 users; $10.00 extra so far, $890.00 a day if it goes on."
+    again = Link(rel="query", href="SELECT 1")
+    [story] = fold([spike(summary=summary, links=(*spike().links, again))]).values()
+    for lines in (listed(story, 200), followed(story.last, 200)):
+        assert [line.strip() for line in lines][1:] == [summary]
+    text = "\n".join(story_lines(story, None, 200))
+    assert text.count("$10.00 extra so far") == 3, "summary, impact, timeline"
+    assert (text.count("To see more"), text.count("SELECT")) == (1, 2)
 
 
 def test_what_could_steer_a_terminal_is_not_printed() -> None:

@@ -98,6 +98,18 @@ def test_the_multiples_of_prices_need_not_be_exact() -> None:
     assert first.share == pytest.approx(1)
 
 
+def test_the_price_is_that_of_like_tokens() -> None:
+    """More input alone makes the mean token cheaper; that is no change of price."""
+    after = usage(100, 21_000, 200, cache=0.5, errors=0.02, price=4500)
+    parts = {part.factor: part for part in decompose(USUAL, after)}
+    price = parts["price_per_token"]
+    assert (price.before, price.after) == pytest.approx((3000, 4500))
+    assert price.share == pytest.approx(np.log(1.5) / np.log(after.cost / USUAL.cost))
+    hardly = decompose(USUAL, usage(100, 21_000, 200, cache=0.5, errors=0.02, price=3050))
+    assert "price_per_token" not in {part.factor for part in hardly}
+    assert hardly[0].share == pytest.approx(1)
+
+
 def test_a_dearer_model_is_told_by_its_share() -> None:
     tokens = 320_000.0
     was = {"small": (0.95 * tokens, 0.95 * tokens * 300), "frontier": (0.05 * tokens, 0.05 * tokens * 6000)}

@@ -42,6 +42,7 @@ def facts_of(question: SpikeQuestion, detail: SpikeDetail) -> Facts:
     counted = {one.kind: one for one in detail.concentrations}
     prompts = counted.get("prompt")
     return Facts(
+        until_us=question.now[1],
         carried=tuple(cause for causes in dimensions for cause in causes),
         uncarried_share=1.0 - sum(cause.share for cause in dimensions[0]) if dimensions else 1.0,
         spread=bool(dimensions) and surprise < _LEAST_SURPRISE and dimensions[0][0].share < _MOST,

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict
 
 from schemas.alerts import Cause
 
-
 #: Fewer people are not counted exactly, nor is one of them pointed at.
 PEOPLE_LEAST: Final = 5
 
@@ -58,11 +57,13 @@ class Key(BaseModel):
 class Facts(BaseModel):
     """None: nothing of that kind stands in the calls. `same_prompt`: share of calls with the commonest prompt;
     `calls_per_prompt`: calls now over different prompts. `carried`: values of dimensions, strongest first;
-    `uncarried_share`: the rest of the first dimension; `spread`: it rose as a whole, made up as it usually is.
+    `uncarried_share`: the rest of the first dimension; `spread`: it rose as a whole, made up as it usually is. They are
+    of calls before `until_us`, event time.
     """
 
     model_config = ConfigDict(frozen=True)
 
+    until_us: int
     carried: tuple[Cause, ...]
     uncarried_share: float
     spread: bool

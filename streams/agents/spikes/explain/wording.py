@@ -158,6 +158,6 @@ def _source(known: Known) -> str:
         case "away" if known.facts is not None:
             return " ClickHouse has been away or behind since: what single calls tell is of the first minutes."
         case "away":
-            return " ClickHouse was away or behind: this is from the stream's own sums alone."
+            return " ClickHouse was away or behind: this is from the stream's sums alone."
         case _:
             return ""

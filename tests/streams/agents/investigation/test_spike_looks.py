@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -135,6 +136,10 @@ class Team:
         return [alert for alert in self.alerts if alert.kind == "spike"]
 
 
+def carried(alert: Alert) -> tuple[tuple[str, float, int], ...]:
+    return tuple((cause.factor, cause.share, cause.delta) for cause in alert.carried_by)
+
+
 def found(question: SpikeQuestion) -> SpikeDetail:
     """One person's session makes nearly all of it."""
     rise = 9 * question.expected
@@ -192,7 +197,11 @@ def test_what_single_calls_tell_comes_in_one_revision_and_stays(team: Team) -> N
     team.until_over()
     later = team.spikes()[count:]
     assert later[-1].state == "resolved"
-    assert all(alert.behind == "one of 14 users" and alert.carried_by == update.carried_by for alert in later)
+    assert {(alert.behind, *carried(alert)) for alert in later} == {("one of 14 users", *carried(update))}
+    # Amounts are of the span that was looked into, and later states say so.
+    (first_carried,) = update.carried_by
+    (last_carried,) = later[-1].carried_by
+    assert last_carried.label == f"{first_carried.label} by {update.window.end:%H:%M} UTC"
     assert [alert.revision for alert in team.spikes()] == list(range(len(team.spikes())))
     assert team.asked() == []
     assert not any("spikelook" in key for key in team.shard.spike_looks.documents())
@@ -251,7 +260,7 @@ def test_nobody_is_told_that_clickhouse_was_away_before_the_bucket_is_over(team:
     team.bucket(loop=True, quiet=True)
     (exact,) = team.asked()
     team.answer(exact, None)
-    assert team.spikes()[-1].summary.endswith("ClickHouse was away or behind: this is from the stream's own sums alone.")
+    assert team.spikes()[-1].summary.endswith("ClickHouse was away or behind: this is from the stream's sums alone.")
 
 
 def test_a_late_answer_tells_the_same_as_one_at_once(warm: Team, team: Team) -> None:
@@ -271,8 +280,8 @@ def test_a_late_answer_tells_the_same_as_one_at_once(warm: Team, team: Team) -> 
     late.answer(asked, found(asked))
     told = late.spikes()[-1]
     assert (asked.now, asked.before, asked.expected) == (question.now, question.before, question.expected)
-    assert (told.alert_id, told.carried_by, told.behind, told.incident) == (
-        soon.alert_id, soon.carried_by, soon.behind, soon.incident,
+    assert (told.alert_id, carried(told), told.behind, told.incident) == (
+        soon.alert_id, carried(soon), soon.behind, soon.incident,
     )  # fmt: skip
 
 
@@ -281,11 +290,30 @@ def test_when_clickhouse_is_away_one_revision_says_so(team: Team) -> None:
     team.answer(question, None)
     update = team.spikes()[-1]
     assert update.state == "updated"
-    assert update.summary.endswith("ClickHouse was away or behind: this is from the stream's own sums alone.")
+    assert update.summary.endswith("ClickHouse was away or behind: this is from the stream's sums alone.")
     count = len(team.spikes())
     team.crash()
     team.settle()
     assert (team.asked(), len(team.spikes())) == ([], count)
+
+
+def test_what_nobody_may_be_seen_through_is_not_named_from_the_sums_either(team: Team) -> None:
+    question = team.until_told()
+    detail = found(question)
+    few = (Concentration("person", 3, 0.97, 1, 900, 20),)
+    team.answer(question, replace(detail, carried=(), concentrations=few, key=None))
+    update = team.spikes()[-1]
+    assert (update.carried_by, update.uncarried_share) == ((), 1.0)
+    assert update.behind == "fewer than 5 users"
+    assert "one person" not in update.summary
+
+
+def test_a_look_of_another_version_is_let_go(team: Team) -> None:
+    team.until_told()
+    ((key, _),) = team.shard.spike_looks.documents().items()
+    fresh = Shard(0, Counts(1, 1), AgentsConfig()).spike_looks
+    fresh.restore({key: '{"stage": "unheard of"}'})
+    assert fresh.take_documents() == {key: None}
 
 
 def test_an_answer_after_the_end_is_told_to_nobody(team: Team) -> None:

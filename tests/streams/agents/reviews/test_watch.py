@@ -14,6 +14,7 @@ from runtime.metrics import AgentMetrics
 from schemas.alerts import Alert, Said
 from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Scope
+from schemas.control.directory import Team, TeamTerm
 from schemas.control.feedback import AlertFeedback
 from schemas.control.records import ControlRecord
 from schemas.control.snapshot import ControlSnapshot
@@ -236,15 +237,26 @@ def test_what_people_say_is_told_once_and_ends_what_they_know(said: Said, state:
     assert life.alerts[1].alert_id == fired.alert_id
 
 
-def test_a_plan_makes_it_information() -> None:
+@pytest.mark.parametrize(
+    ("scope", "covers"),
+    [
+        (Scope(team="support"), True),
+        (Scope(use_case="help"), True),
+        (Scope(department="service", within=("service", "hotline")), True),
+        (Scope(team="search"), False),
+        (Scope(department="lab", within=("lab",)), False),
+    ],
+)
+def test_a_plan_makes_it_information(scope: Scope, covers: bool) -> None:
     at = to_datetime((START + DEPLOY) * HOUR_US)
     plan = PlannedActivity(
-        id="move", scope=Scope(team="support"), what="a move", owner="Ada", starts_at=at, ends_at=at.replace(month=12)
+        id="move", scope=scope, what="a move", owner="Ada", starts_at=at, ends_at=at.replace(month=12)
     )
-    life = Life(records=[plan])
+    life = Life(records=[Team(id="support", terms=(TeamTerm(department="hotline"),)), plan])
     life.live(DEPLOY + 6, DEPLOY + 8)
     (fired,) = life.alerts
-    assert (fired.severity, fired.incident, fired.activity) == ("info", "planned_activity", "move")
+    told = (fired.severity, fired.incident, fired.activity)
+    assert told == (("info", "planned_activity", "move") if covers else ("warning", "prompt_bloat", None))
 
 
 def test_after_a_rebuild_what_was_told_goes_on() -> None:
@@ -273,6 +285,18 @@ def test_it_is_told_again_when_it_has_doubled_and_ends_when_nobody_calls_it() ->
     life.live(DEPLOY + 12 * DAY, DEPLOY + 13 * DAY, 12)
     assert life.told == [("firing", 0), ("updated", 1), ("resolved", 2)]
     assert life.alerts[-1].summary.startswith("It is not called any more")
+
+
+def test_somebody_who_is_on_it_is_not_told_that_it_has_doubled() -> None:
+    life = Life(known=Known(cells(_growing, seed=7, days=20)))
+    life.live(DEPLOY + 7, DEPLOY + 8)
+    said_at = to_datetime(START * HOUR_US)
+    life.records = [AlertFeedback(id=life.alerts[0].alert_id, said="acknowledged", by="ada", at=said_at)]
+    life.live(DEPLOY + 2 * DAY, DEPLOY + 4 * DAY, 12)
+    assert life.told == [("firing", 0), ("updated", 1)]
+    assert life.alerts[1].said == "acknowledged"
+    life.live(DEPLOY + 12 * DAY, DEPLOY + 13 * DAY, 12)
+    assert [(life.alerts[-1].state, life.alerts[-1].said)] == [("resolved", "acknowledged")]
 
 
 def _growing(at: int) -> list[Hour]:

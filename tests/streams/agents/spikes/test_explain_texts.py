@@ -176,7 +176,7 @@ def test_where_nothing_was_usual_no_ratio_is_told() -> None:
     [
         (Known("nobody"), "if it goes on."),
         (Known("asked"), "if it goes on. Single calls are being looked into."),
-        (Known("away"), "if it goes on. ClickHouse was away or behind: this is from the stream's own sums alone."),
+        (Known("away"), "if it goes on. ClickHouse was away or behind: this is from the stream's sums alone."),
     ],
 )
 def test_it_says_where_it_comes_from(known: Known, ends: str) -> None:
