@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -52,8 +51,6 @@ _IDLE_CHECK_S: Final = 5.0
 _STOP_S: Final = 20.0
 #: How long joining the group may take before it is tried anew. Kafka answered a moment before.
 _START_S: Final = 60.0
-#: How long a thread keeps the interpreter while another wants it.
-_SWITCH_S: Final = 0.0005
 
 
 class NeverStarted(RuntimeError):
@@ -86,9 +83,6 @@ def run_agents(
         raise RuntimeError(f"topics {', '.join(missing)} do not exist: run `streamgauge topics` first")
     # Where pandas is installed, pyarrow imports it at its first array: seconds that must not fall into a settlement.
     pa.array(np.zeros(1))
-    # Reading one message lets go of the interpreter several times; each time a shard that folds would keep it for the
-    # whole interval, 5 ms by default.
-    sys.setswitchinterval(_SWITCH_S)
     control = ControlLog(connection, topics.control)
     control.read_to_end()
     follower = ControlFollower(control, lambda _: None)
