@@ -108,6 +108,8 @@ def printed(told: dict[str, Any]) -> str:
     for words, goal in told["goals"].items():
         is_ = "-" if goal["is"] is None else f"{goal['is']:.3f}"
         lines.append(f"{words:32}{is_:>8}   goal {goal['goal']:<6} {'met' if goal['met'] else 'NOT MET'}")
+    first = next(iter(told["detectors"].values()))
+    lines.append(f"{'median delay to the watermark':32}{first['delay_watermark']:8.3f}")
     for name, figures in told["behind"].items():
         lines.append(f"ahead of {name}: " + (f"not in {', '.join(figures)}" if figures else "on every figure"))
     lines += ["", *_LEGEND]

@@ -43,13 +43,13 @@ def command(
 ) -> None:
     """Score a plain series: how many robust standard deviations each row lies off what the rows before it let expect.
 
-    Prints timestamp, value and score per row as CSV, in the file's order; with --json one object a line. Rises and falls
-    count alike. No score depends on later rows; those of the first day (48 rows at least, 288 at most) are 0.
+    Prints timestamp, value and score per row as CSV, in the file's order; with --json one object a line. Rises and
+    falls count alike. No score depends on later rows; those of the first day (48 rows at least, 288 at most) are 0.
 
     Timestamps are RFC 3339, YYYY-MM-DD HH:MM:SS (UTC), or numbers since 1970, told apart by size: seconds below 1e11,
-    milliseconds below 1e14, else microseconds. The interval, from a second to a day, is the median step of the first 48
-    rows. Rows are judged in order of time, those of one moment one after the other. A row without value (empty, NaN, null)
-    has score 0 and teaches nothing; missing rows are not filled in.
+    milliseconds below 1e14, else microseconds. The interval, from a second to a day, is the median step of the first
+    48 rows. Rows are judged in order of time, those of one moment one after the other. A row without value (empty, NaN,
+    null) has score 0 and teaches nothing; missing rows are not filled in.
     """
     from streamgauge.cli.detect_reading import read_series
     from streams.agents.spikes.plain import interval_of, score_series, warm_up_rows

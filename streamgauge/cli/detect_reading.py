@@ -24,7 +24,7 @@ class SeriesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Rows as they stand in the file: `stamps` and `texts` as written, `times_us` UTC, `values` None where there is none.
+    """Rows as they stand in the file: `stamps` and `texts` as written, `times_us` UTC, `values` None where none is.
     `order`: places of the rows in order of time; rows of one moment as in the file."""
 
     stamps: tuple[str, ...]
@@ -110,8 +110,8 @@ def _date_us(place: str, text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise SeriesError(
-            f"{place}: timestamp {text!r} is none; write 2026-11-22T09:30:00Z, 2026-11-22 09:30:00 (UTC), or s, ms or µs "
-            "since 1970"
+            f"{place}: timestamp {text!r} is none; write 2026-11-22T09:30:00Z, 2026-11-22 09:30:00 (UTC), or s, ms or "
+            "µs since 1970"
         ) from None
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     return (moment - _EPOCH) // timedelta(microseconds=1)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,10 +26,12 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from runtime.access import rights
+from runtime.access import Right, rights
+from runtime.connection import KafkaConnection
 from schemas.topics import Role, Topics
 from streamgauge.embedded.broker import pick_port
 from streamgauge.embedded.clickhouse import EmbeddedClickHouse
+from tests.streamgauge.alerts.samples import resolved, tell
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.kafka_jars import KafkaUnavailableError
 from tests.support.receiver import LocalReceiver
@@ -53,6 +56,12 @@ OPERATIONS = {
     "Describe": AclOperation.DESCRIBE,
     "DescribeConfigs": AclOperation.DESCRIBE_CONFIGS,
 }
+#: Whoever answers alerts has what docs/operations.md says beside the rights of `ops`.
+ON_CALL = "streamgauge-on-call"
+TO_ANSWER = (
+    Right("ops", "topic", "acme.governance.control", ("Write",)),
+    Right("ops", "transactional-id", "acme.streamgauge.apply", ("Write", "Describe")),
+)
 
 
 @pytest.fixture(scope="module")
@@ -78,21 +87,22 @@ def kafka(certificates: Certificates) -> Iterator[SecureKafka]:
 
 
 def grant(broker: SecureKafka) -> None:
-    """A user for each role, with the rights of that role."""
-    wanted = rights(TOPICS)
-    for role in {right.role for right in wanted}:
-        broker.add_user(f"streamgauge-{role}", PASSWORD)
+    """A user for each role, with the rights of that role; and one for whoever is on call."""
+    wanted = [(f"streamgauge-{right.role}", right) for right in rights(TOPICS)]
+    wanted += [(ON_CALL, right) for right in (*rights(TOPICS), *TO_ANSWER) if right.role == "ops"]
+    for user in {user for user, _ in wanted}:
+        broker.add_user(user, PASSWORD)
     bindings = [
         AclBinding(
             RESOURCES[right.resource],
             right.name,
             ResourcePatternType.PREFIXED if right.prefixed else ResourcePatternType.LITERAL,
-            f"User:streamgauge-{right.role}",
+            f"User:{user}",
             "*",
             OPERATIONS[operation],
             AclPermissionType.ALLOW,
         )
-        for right in wanted
+        for user, right in wanted
         for operation in right.operations
     ]
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
@@ -131,6 +141,35 @@ def ready(port: int) -> bool:
         return False
 
 
+def reasons(ports: dict[Role, int]) -> dict[Role, str]:
+    """What each role says of its readiness."""
+    told: dict[Role, str] = {}
+    for role, port in ports.items():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as answer:
+                told[role] = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                told[role] = error.read().decode()
+        except OSError as error:
+            told[role] = str(error)
+    return told
+
+
+def stacks(waiting: list[Role], processes: dict[Role, subprocess.Popen[bytes]], folder: Path) -> dict[Role, str]:
+    """Where those stand that are not ready."""
+    found: dict[Role, str] = {}
+    for role in waiting:
+        log = folder / f"{role}.log"
+        before = len(log.read_bytes())
+        processes[role].send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + 5
+        while len(text := log.read_bytes()[before:]) < 500 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        found[role] = text.decode(errors="replace")[-4_000:]
+    return found
+
+
 def test_every_role_works_with_its_own_rights_alone(
     kafka: SecureKafka, certificates: Certificates, tmp_path: Path
 ) -> None:
@@ -153,6 +192,12 @@ def test_every_role_works_with_its_own_rights_alone(
         assert done.returncode == 0, (role, arguments, done.stderr)
     refused = run(as_role("producer"), tmp_path, "alerts")
     assert refused.returncode == 1, "a producer reads nothing"
+    tell(KafkaConnection(kafka.bootstrap), TOPICS.alerts, [alert := resolved()])
+    refused = run(as_role("ops"), tmp_path, "alerts", "noise", alert.alert_id)
+    assert refused.returncode == 1, "who only looks says nothing"
+    on_call = as_role("ops") | {"STREAMGAUGE_KAFKA__SASL__USERNAME": ON_CALL}
+    done = run(on_call, tmp_path, "alerts", "noise", alert.alert_id)
+    assert (done.returncode, "it is over already" in done.stdout) == (0, True), done.stderr
     with ExitStack() as stack:
         clickhouse = stack.enter_context(EmbeddedClickHouse(tmp_path / "clickhouse"))
         sink = {
@@ -164,7 +209,7 @@ def test_every_role_works_with_its_own_rights_alone(
         forward = {"STREAMGAUGE_FORWARD__URL": stack.enter_context(LocalReceiver()).url}
         extra: dict[Role, dict[str, str]] = {"sink": sink, "forward": forward}
         ports: dict[Role, int] = {}
-        processes: list[subprocess.Popen[bytes]] = []
+        processes: dict[Role, subprocess.Popen[bytes]] = {}
         roles: tuple[Role, ...] = ("sink", "agents", "enrich", "forward")
         for role in roles:
             ports[role] = pick_port()
@@ -172,14 +217,15 @@ def test_every_role_works_with_its_own_rights_alone(
             log = stack.enter_context((tmp_path / f"{role}.log").open("wb"))
             argv = [sys.executable, "-m", "streamgauge", role]
             process = subprocess.Popen(argv, cwd=tmp_path, env=variables, stdout=log, stderr=log)
-            processes.append(process)
+            processes[role] = process
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
-        deadline = time.monotonic() + 90
-        while not all(ready(port) for port in ports.values()):
+        # Four processes start at once: on a busy machine most of a minute is imports.
+        deadline = time.monotonic() + 180
+        while waiting := [role for role in roles if not ready(ports[role])]:
             logs = {role: (tmp_path / f"{role}.log").read_text(encoding="utf-8")[-4_000:] for role in roles}
-            assert time.monotonic() < deadline, logs
-            assert all(process.poll() is None for process in processes), logs
+            assert time.monotonic() < deadline, (waiting, reasons(ports), stacks(waiting, processes, tmp_path), logs)
+            assert all(process.poll() is None for process in processes.values()), logs
             time.sleep(0.2)
         sent = run(as_role("producer"), tmp_path, "replay", "trace.csv", "--format", "azure-llm", "--json")
         assert json.loads(sent.stdout)["delivered"] == 60, sent.stderr

@@ -81,12 +81,16 @@ class Regressions:
         self.changed.add(name)
 
     def remember(self, told: Iterable[Alert]) -> None:
-        """After a rebuild: what was told, and nothing else."""
+        """After a rebuild: what was told, and nothing else. A step that old would have become the usual, so what still
+        ran then is a drift.
+        """
         self.changed.update(self.episodes)
         self.episodes.clear()
         for alert in sorted(told, key=lambda alert: alert.window.start):
             name = Workflow(alert.scope.team or "", alert.scope.workflow or "")
-            self.episodes[name] = Episode.of_alert(alert)
+            episode = self.episodes[name] = Episode.of_alert(alert)
+            if episode.began_hour - episode.since_hour >= self._policy.usual_days * 24:
+                episode.facts["shape"] = "drift"
             self.changed.add(name)
 
     def _begin(

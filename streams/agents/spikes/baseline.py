@@ -39,6 +39,7 @@ TEAM: Final = np.dtype(
         ("drift", np.float32, (RATIOS, 2)),  # decayed squared log ratios times calls, and how many
         ("top", np.float32, (MEASURE_COUNT,)),  # decayed maximum of the strength of quiet times, by measure
         ("peak", np.float32, (2,)),  # decayed maximum of a bucket's calls and cost
+        ("reach", np.float16, (2, SLOTS)),  # fourth root of the most that half an hour cost by slot; and since then
         ("mix", np.float32, (CLASSES, 2)),  # decayed tokens and cost per model class
         ("first", np.int32),  # first bucket with use; -1: none yet
         ("calls", np.float32),  # taught so far
@@ -59,6 +60,8 @@ _SLOT_FADE: Final = 1 - 1 / 45
 _SLOW_FADE: Final = 1 - 1 / 72
 #: What was the strongest of quiet times fades by half in three weeks.
 _TOP_FADE: Final = 0.5 ** (1 / (21 * 24))
+#: The same of what half an hour cost, by slot of a day, as a fourth root.
+_REACH_FADE: Final = 0.5 ** (1 / (4 * 21))
 #: A slot's ratios lean on those of all with the weight of thirty calls.
 _PRIOR_CALLS: Final = 30.0
 #: Working hours shift (clock changes, late starts): a part of a neighbouring hour is always usual.
@@ -83,19 +86,20 @@ OUTPUT_PRICE: Final = 5.0
 class Usual:
     """Of each series in one hour: calls[n, 12] by bucket; base[n, 12] the same without level; ratio[n, WIDTH] sums per
     call; noise[n, spans, 2]: variance of a span's calls and cost per unit expected; drift[n, 3]: variance of each log
-    ratio, per call."""
+    ratio, per call; reach[n]: nano-USD that half an hour has come to by itself around this time of like days."""
 
     calls: np.ndarray
     base: np.ndarray
     ratio: np.ndarray
     noise: np.ndarray
     drift: np.ndarray
+    reach: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
     """What one hour taught each series: `taught`[n] buckets, their clipped sums `kept`[n, WIDTH], the calls that the
-    shape alone expected of them `due`[n]; fresh noise, drift, top and peak; tokens and cost by class `mix`."""
+    shape alone expected of them `due`[n]; fresh noise, drift, top, peak and reach; tokens and cost by class `mix`."""
 
     taught: np.ndarray
     kept: np.ndarray
@@ -104,6 +108,7 @@ class Lesson:
     drift: np.ndarray
     top: np.ndarray
     peak: np.ndarray
+    reach: np.ndarray
     mix: np.ndarray
 
 
@@ -144,7 +149,15 @@ def usual(rows: np.ndarray, hour: int) -> Usual:
         ratio,
         np.maximum(noise, unit),
         np.maximum(drift, _LEAST_DRIFT),
+        _reach(rows, here),
     )
+
+
+def _reach(rows: np.ndarray, week_hour: int) -> np.ndarray:
+    """The most of the slots that the hour and its neighbours lie in: what people do shifts by an hour."""
+    slots = [slot_of((week_hour + step) % WEEK_HOURS) for step in (-1, 0, 1)]
+    found: np.ndarray = rows["reach"][:, 0, slots].astype(np.float64).max(axis=1) ** 4
+    return found
 
 
 def _calls(rows: np.ndarray, week_hour: int) -> np.ndarray:
@@ -209,10 +222,16 @@ def log_ratios(observed: np.ndarray, expected: np.ndarray) -> tuple[np.ndarray, 
 
 def learn(rows: np.ndarray, hour: int, lesson: Lesson) -> None:
     """Take what an hour taught into what is usual. Series that taught nothing stay as they are."""
+    here = hour_of_week(hour)
+    slot = slot_of(here)
+    if slot_of((here - 1) % WEEK_HOURS) != slot:
+        # A rise must not be held against itself while it goes on: what a slot has seen counts from its next day on.
+        reach = rows["reach"]
+        reach[:, 0, slot] = np.maximum(reach[:, 0, slot] * np.float16(_REACH_FADE), reach[:, 1, slot])
+        reach[:, 1, slot] = 0
     chosen = np.flatnonzero((lesson.taught > 0) & (rows["first"] >= 0))
     if not len(chosen):
         return
-    here = hour_of_week(hour)
     own = rows[chosen]
     taught, kept = lesson.taught[chosen].astype(np.float64), lesson.kept[chosen].astype(np.float64)
     part = taught / HOUR
@@ -221,7 +240,6 @@ def learn(rows: np.ndarray, hour: int, lesson: Lesson) -> None:
     was = own["shape"][:, here].astype(np.float64) ** 2
     own["shape"][:, here] = np.sqrt(np.maximum(was + (mean - was) * taught / seen, 0))
     own["weight"][:, here] = seen
-    slot = slot_of(here)
     own["slots"][:, slot] = own["slots"][:, slot] * (_SLOT_FADE**part)[:, None] + kept
     fresh = np.stack([kept[:, CALLS], lesson.due[chosen]], axis=1)
     own["level"] = own["level"] * (_LEVEL_FADE**part)[:, None] + fresh
@@ -232,6 +250,7 @@ def learn(rows: np.ndarray, hour: int, lesson: Lesson) -> None:
     fade = (_TOP_FADE**part)[:, None]
     own["top"] = np.maximum(own["top"] * fade, lesson.top[chosen])
     own["peak"] = np.maximum(own["peak"] * fade, lesson.peak[chosen])
+    own["reach"][:, 1, slot] = np.maximum(own["reach"][:, 1, slot], np.maximum(lesson.reach[chosen], 0) ** 0.25)
     own["calls"] += kept[:, CALLS]
     own["hours"] = np.minimum(own["hours"].astype(np.int64) + (part >= 0.5), 65_535)
     rows[chosen] = own
@@ -241,4 +260,5 @@ def adopt(row: np.ndarray, ratios: np.ndarray) -> None:
     """Take ratios[WIDTH] of sums, observed over usual, as the new usual of one series."""
     row["shape"] = np.minimum(row["shape"].astype(np.float64) * np.sqrt(ratios[CALLS]), 60_000)
     row["slots"] *= ratios.astype(np.float32)
+    row["reach"] *= np.float16(ratios[COST] ** 0.25)
     row["peak"] *= np.array([ratios[CALLS], ratios[COST]], dtype=np.float32)

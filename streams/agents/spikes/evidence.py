@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 
 from streams.agents.spikes.baseline import HOUR, RATIO_DRIFT, SPANS, Usual
-from streams.agents.spikes.buckets import CALLS, COST, RING
+from streams.agents.spikes.buckets import CALLS, COST, ERRORS, RING
 from streams.agents.spikes.policy import SpikePolicy
 from streams.agents.spikes.ring import Look
 
@@ -50,6 +50,11 @@ def weigh(rows: np.ndarray, running: np.ndarray, known: Usual, seen: Look, polic
     # What is usually the strongest of quiet times is no rise; until enough is learnt, more is asked.
     bar = np.maximum(1.0, policy.over_top * rows["top"])
     bar *= np.where(rows["hours"] < policy.sure_hours, policy.young_factor, 1.0)[:, None]
+    # Calls that fail and are made again are nothing that people do: they are evidence of their own.
+    extra_calls, extra_errors = (seen.observed[-1] - seen.expected[-1])[:, [CALLS, ERRORS]].T
+    failing = (extra_calls > 0) & (extra_errors >= policy.failing * extra_calls)
+    bar[:, [0, 4]] *= np.where(failing, policy.failing_factor, 1.0)[:, None]
+    reach = np.where(failing, 1.0, policy.over_reach) * known.reach
     z, ratio, extra = np.empty(shape), np.empty(shape), np.empty(shape)
     for at, span in enumerate(SPANS):
         observed, expected = seen.observed[1 + at], seen.expected[1 + at]
@@ -69,6 +74,8 @@ def weigh(rows: np.ndarray, running: np.ndarray, known: Usual, seen: Look, polic
         hits = np.bitwise_count(running["hits"] & ((1 << window) - 1))
         floor = max(policy.excess_total, policy.excess_per_hour * span / HOUR)
         beyond = (share > bar * (policy.fast_factor if at == 0 else 1.0)) & (ratio > ratios) & (hits >= needed)
+        # As many calls, or as much money, as it has come to before at this time of day is nothing new.
+        beyond[:, [0, 4]] &= (main[:, 1] * RING / span > reach)[:, None]
         worth = (over[:, 1:] > policy.cost_ratio) & (main[:, :1] >= policy.least_calls * span / RING)
         exceeds |= beyond & worth & (extra >= floor)
         if at == 0:

@@ -1,16 +1,17 @@
 """In: one plain series, rows of time and value. Out: per row how far it lies from what was to be expected, in robust
 standard deviations.
 
-For series that are no usage: no calls, tokens or money, and falls count like rises. The ideas are those of the detector:
-a shape over the hours of the week that is shrunk while young (`plain_season`), clipped learning so that a spike teaches
-little, a floor under the noise, evidence over one row and over six, adoption of what lasts, and a bar that rises with what
-is the strongest of quiet times. A score depends on no later row.
+For series that are no usage: no calls, tokens or money, and falls count like rises. The ideas are the detector's: a
+shape over the week, shrunk while young (`plain_season`), clipped learning so that a spike teaches little, a floor under
+the noise, evidence over one row and over six, adoption of what lasts, and a bar that rises with what is the strongest
+of quiet times. A score depends on no later row.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 from math import exp, sqrt
 from statistics import median
 from typing import Final
@@ -31,8 +32,8 @@ _GAINS: Final = (0.5, 0.1)
 _SD: Final = 1.2533
 #: What teaches is clipped at so many standard deviations: the level, the noise, and which level is right.
 _CLIP, _CLIP_NOISE, _CLIP_ERROR = 3.0, 4.0, 20.0
-#: Until something is learnt, noise is a hundredth of the level, with the weight of ten rows.
-_PRIOR_NOISE, _PRIOR_ROWS = 0.01, 10
+#: Until something is learnt, noise is a hundredth of the level, with the weight of five rows.
+_PRIOR_NOISE, _PRIOR_ROWS = 0.01, 5
 #: So many rows beyond `_FAR` on one side are the new usual. A return to the former one within a while is not told, and
 #: is one where `_BACK` rows lie nearer to that, by this factor.
 _ADOPT, _FAR, _RETURN, _BACK = 6, 3.5, 1 / 3, 2
@@ -58,8 +59,7 @@ def interval_of(times_us: Sequence[int]) -> float:
 
     Raises IntervalError.
     """
-    steps = [later - one for one, later in zip(times_us[:INTERVAL_ROWS], times_us[1:INTERVAL_ROWS], strict=False)]
-    steps = [step for step in steps if step > 0]
+    steps = [later - one for one, later in pairwise(times_us[:INTERVAL_ROWS]) if later > one]
     if not steps:
         return 60.0
     interval = float(median(steps)) / 1e6
@@ -104,10 +104,9 @@ class _Level:
 
     def judge(self, target: float, breadth: float, floor: float) -> float:
         """How far `target` lies off, in standard deviations, with its sign."""
-        known = self.rows if self.rows < self.memory else self.memory
         prior = _PRIOR_NOISE * _PRIOR_ROWS * abs(self.value)
-        sd = _SD * breadth * (self.deviation * known + prior) / (known + _PRIOR_ROWS)
-        self.sd = sd = sd if sd > floor else floor
+        sd = _SD * breadth * (self.deviation * self.rows + prior) / (self.rows + _PRIOR_ROWS)
+        self.sd = sd = max(floor, sd)
         off = target - self.value
         if self.before is not None and abs(target - self.before) < _RETURN * abs(off):
             return (target - self.before) / sd
@@ -123,10 +122,10 @@ class _Level:
             if rows > 1:
                 self.deviation += (far - self.deviation) / (rows - 1)
             return
-        kept = far if far < _CLIP_NOISE * sd else _CLIP_NOISE * sd
-        self.deviation += (kept / breadth - self.deviation) / (rows if rows < self.memory else self.memory)
-        wrong = far if far < _CLIP_ERROR * sd else _CLIP_ERROR * sd
-        self.error += (wrong - self.error) / (rows if rows < 7 * self.memory else 7 * self.memory)
+        kept = min(_CLIP_NOISE * sd, far)
+        self.deviation += (kept / breadth - self.deviation) / min(self.memory, rows)
+        wrong = min(_CLIP_ERROR * sd, far)
+        self.error += (wrong - self.error) / min(7 * self.memory, rows)
         gain = self.gain if self.gain * rows > 1 else 1 / rows
         clip = _CLIP * sd
         was = self.value
@@ -139,7 +138,7 @@ class _Level:
             self.run.clear()
 
     def _is_back(self, target: float, was: float) -> bool:
-        """Whether the row is at the former level rather than at the one adopted since; two in a row, and it is again."""
+        """Whether the row is at the former level, not at the one adopted since; two in a row, and that is back."""
         if self.before is None or self.rows > self.until or abs(target - self.before) >= _RETURN * abs(target - was):
             self.back = 0
             if self.rows > self.until:
@@ -183,8 +182,8 @@ class PlainScorer:
         self._step, self._is_count, self._largest = 0.0, True, 0.0
 
     def score(self, at_us: int, value: float | None) -> float:
-        """Robust standard deviations that a row lies off what the rows before it let expect: 0 to `MOST_SCORE`; 0 in the
-        warm-up. None, which has score 0, teaches nothing. `at_us` is not before the one of the last row.
+        """Robust standard deviations, 0 to `MOST_SCORE`, that a row lies off what the rows before it let expect; 0 in
+        the warm-up. `at_us` is not before the last row's; `value` is finite. None has score 0 and teaches nothing.
         """
         if value is None:
             return 0.0
@@ -241,7 +240,7 @@ class PlainScorer:
         return min(score, MOST_SCORE) if self._rows > self.warm_up else 0.0
 
     def _floor(self) -> float:
-        """The least standard deviation: half of the smallest step seen; of whole numbers that are few, that of counts."""
+        """The least standard deviation: half of the smallest step seen; of small whole numbers, that of counts."""
         least = max(self._step / 2, 1e-6 * self._largest, 1e-12)
         if self._is_count:
             level = max(self._plain[-1].value, 0.0)

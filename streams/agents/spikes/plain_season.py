@@ -1,8 +1,8 @@
 """In: rows of one plain series. Out: by how much its part of the week usually lies above or below its mean.
 
-The ideas of `baseline` for values that may be negative: a week of slots, each leaning on the same one of like days while it
-is young, and on those of all others; five weeks of memory. Slots are quarters of an hour, longer only where rows are rarer.
-Nothing here changes but at the end of a slot.
+The ideas of `baseline` for values that may be negative: a week of slots, each leaning on the same one of like days
+while it is young, and on those of all others; five weeks of memory. Slots are quarters of an hour, longer only where
+rows are rarer. Nothing here changes but at the end of a slot.
 """
 
 from __future__ import annotations

@@ -37,12 +37,14 @@ RUNNING: Final = np.dtype(
         ("drift", np.float32, (RATIOS, 2)),
         ("top", np.float32, (MEASURE_COUNT,)),
         ("peak", np.float32, (2,)),
+        ("reach", np.float32),
         ("adopt", np.float32, (WIDTH,)),  # ratios to take over at the end of the hour; zeros: none
     ]
 )
 
 #: A bucket teaches at most this many standard deviations above the usual.
 _CLIP: Final = 4.0
+_REACH_GROWTH: Final = 1.25
 #: Before so many calls there is no usual to clip to.
 _YOUNG_CALLS: Final = 50
 
@@ -109,6 +111,12 @@ def note_top(own: np.ndarray, running: np.ndarray, strength: np.ndarray, may: np
     running["top"] = np.maximum(running["top"], np.minimum(strength, most) * may[:, None])
 
 
+def note_reach(running: np.ndarray, known: Usual, seen: Look, may: np.ndarray, calm: np.ndarray) -> None:
+    """Keep what half an hour has come to. An episode may raise that by a quarter: it may come again."""
+    cost = np.maximum(running["reach"], seen.observed[-1][:, COST] * may)
+    running["reach"] = np.where(calm, cost, np.minimum(cost, _REACH_GROWTH * known.reach))
+
+
 def _clipped(seen: Look, spread: np.ndarray, young: np.ndarray) -> np.ndarray:
     """The bucket's sums[n, WIDTH] with calls, tokens per call and cost per call held within what may teach."""
     observed, expected, moved, sure = seen.observed[0], seen.expected[0], seen.moved[0], seen.sure[0]
@@ -125,7 +133,7 @@ def _clipped(seen: Look, spread: np.ndarray, young: np.ndarray) -> np.ndarray:
 
 def lesson_of(running: np.ndarray, mix: np.ndarray) -> Lesson:
     """What the hour has taught; the rows begin the next one. `mix`[n, CLASSES, 2]: tokens and cost by class."""
-    names = ("taught", "kept", "due", "noise", "drift", "top", "peak")
+    names = ("taught", "kept", "due", "noise", "drift", "top", "peak", "reach")
     taken = {name: running[name].copy() for name in names}
     for name in names:
         running[name] = 0

@@ -23,7 +23,7 @@ from streams.agents.spikes.early import EarlyWatch
 from streams.agents.spikes.evidence import early_cost, note_hits, weigh
 from streams.agents.spikes.pairs import Pairs
 from streams.agents.spikes.policy import SpikePolicy
-from streams.agents.spikes.ring import lesson_of, look, note_top, teach
+from streams.agents.spikes.ring import lesson_of, look, note_reach, note_top, teach
 from streams.agents.spikes.roster import Roster
 from streams.agents.spikes.scene import DAY_BUCKETS, DAYS_KEPT, Scene
 from streams.agents.spikes.told import Tell, Told
@@ -169,6 +169,7 @@ class SpikeWatch:
                 may[row] = told.activity(roster.series(row), bucket) is None
         teach(own, running, known, seen, bucket, may)  # 7
         note_top(own, running, evidence.strength, may & calm)
+        note_reach(running, known, seen, may, calm)
         calls = np.stack([here.sums[:, CALLS]], axis=1).astype(np.int64)
         days = np.full(len(here.pair), bucket // DAY_BUCKETS)
         self.pair_calls.add(*group(pack(here.pair, days), calls))

@@ -29,27 +29,33 @@ def carriers(finding: Finding) -> tuple[tuple[Cause, ...], float]:
 
 
 def ranked(dimension: str, values: Mapping[str, tuple[float, float]], rise: float) -> tuple[Cause, ...]:
-    """Of (expected, now) nano-USD by value, those that carry most of the rise."""
+    """Of (expected, now) nano-USD by value, those that carry most of the rise. Where they carry more than all of it,
+    what fell most comes last: one has taken the other's place.
+    """
     if rise <= 0:
         return ()
     ordered = sorted(values.items(), key=lambda one: (one[1][0] - one[1][1], one[0]))
-    causes = []
-    for value, (was, now) in ordered[:NAMED]:
-        share = (now - was) / rise
-        if share < LEAST_SHARE:
-            break
-        causes.append(
-            Cause(
-                factor=value,
-                dimension=dimension,
-                label=f"{percent(share)} in {worded(dimension, value)}: {money(was)} to {money(now)}",
-                delta=round(now) - round(was),
-                share=share,
-                before=was,
-                after=now,
-            )
-        )
+    causes = [_cause(dimension, *one, rise) for one in ordered[:NAMED]]
+    causes = [cause for cause in causes if cause.share >= LEAST_SHARE]
+    if sum(cause.share for cause in causes) > 1 + LEAST_SHARE:
+        fallen = _cause(dimension, *ordered[-1], rise)
+        if fallen.share <= -LEAST_SHARE:
+            causes.append(fallen)
     return tuple(causes)
+
+
+def _cause(dimension: str, value: str, both: tuple[float, float], rise: float) -> Cause:
+    was, now = both
+    share = (now - was) / rise
+    return Cause(
+        factor=value,
+        dimension=dimension,
+        label=f"{percent(share)} in {worded(dimension, value)}: {money(was)} to {money(now)}",
+        delta=round(now) - round(was),
+        share=share,
+        before=was,
+        after=now,
+    )
 
 
 def worded(dimension: str, value: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
 
 import pytest
@@ -11,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from runtime.clock import FixedClock, to_datetime
 from runtime.metrics import AgentMetrics
-from schemas.alerts import Alert, Said
+from schemas.alerts import Alert, AlertWindow, Said
 from schemas.control.activities import PlannedActivity
 from schemas.control.budgets import Scope
 from schemas.control.directory import Team, TeamTerm
@@ -268,6 +269,20 @@ def test_after_a_rebuild_what_was_told_goes_on() -> None:
     assert fresh.told == []
     fresh.live(DEPLOY + 14 * DAY, DEPLOY + 14 * DAY + 2)
     assert fresh.told == [("resolved", 1)]
+
+
+def test_a_drift_goes_on_after_a_rebuild() -> None:
+    life = Life()
+    life.live(DEPLOY + 6, DEPLOY + 8)
+    (fired,) = life.alerts
+    week = ReviewPolicy(usual_days=7)
+    # A step of six days becomes the usual a day later; what has run for eight was no step.
+    for days, told in ((6, [("resolved", 1)]), (8, [])):
+        window = AlertWindow(start=fired.window.end - timedelta(days=days), end=fired.window.end)
+        fresh = Life(config=replace(CONFIG, reviews=week))
+        fresh.shard.reviews.reconcile([fired.model_copy(update={"window": window})])
+        fresh.live(DEPLOY + 22, DEPLOY + 36, 3)
+        assert fresh.told == told
 
 
 def test_it_is_told_again_when_it_has_doubled_and_ends_when_nobody_calls_it() -> None:

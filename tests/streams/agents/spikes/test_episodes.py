@@ -98,6 +98,27 @@ def test_early_or_at_the_close_the_same_alerts_are_told() -> None:
     assert states(quick.told) == states(slow.told)
 
 
+@pytest.mark.parametrize("phase", [0, 3, 5])
+def test_of_two_open_buckets_in_a_row_either_may_be_plain_first(phase: int) -> None:
+    """`phase`: how far into a half hour the rise begins."""
+    later_first, in_order = learnt(), learnt()
+    for use in (later_first, in_order):
+        use.go(phase)
+    for use, order in ((later_first, (1, 0)), (in_order, (0, 1))):
+        for ahead in order:
+            use.offer({**TEAM_USE, "search/help": 320}, ahead=ahead)
+            use.settle()
+        for _ in range(2):
+            use.bucket += 1
+            use.settle()
+        assert use.told[0].revision == 0
+        use.go(14)
+    assert [figures(alert) for alert in later_first.told[1:]] == [figures(alert) for alert in in_order.told[1:]]
+    assert later_first.told[0].alert_id == in_order.told[0].alert_id
+    assert states(later_first.told) == states(in_order.told)
+    assert later_first.told[1].window.start == in_order.told[0].window.start
+
+
 def figures(alert: Alert) -> dict[str, object]:
     return alert.model_dump(exclude={"evaluated_at"})
 

@@ -64,7 +64,7 @@ def test_the_most_surprising_dimension_comes_first() -> None:
         Carried("prompt_template", "long@2", 950, 0),
         Carried("prompt_template", "short@1", 50, 100),
     )
-    assert [cause.dimension for cause in facts.carried] == ["prompt_template", "use_case", "use_case"]
+    assert [cause.factor for cause in facts.carried] == ["long@2", "short@1", "triage", "answers"]
 
 
 def test_a_version_is_told_where_it_is_news_and_a_mix_that_stayed_is_spread() -> None:
@@ -75,6 +75,18 @@ def test_a_version_is_told_where_it_is_news_and_a_mix_that_stayed_is_spread() ->
     assert new.carried[0].factor == "nightly@2"
     even = split(100, Carried("use_case", "triage", 500, 50), Carried("use_case", "answers", 500, 50))
     assert even.spread
+
+
+def test_what_took_the_place_of_something_is_told_with_it() -> None:
+    facts = split(
+        100, Carried("workflow_version", "nightly@2", 1000, 0), Carried("workflow_version", "nightly@1", 0, 90)
+    )
+    assert [(cause.factor, round(cause.share, 2)) for cause in facts.carried] == [
+        ("nightly@2", 1.11),
+        ("nightly@1", -0.1),
+    ]
+    assert facts.carried[1].label.startswith("-10% in workflow version nightly@1:")
+    assert facts.uncarried_share == pytest.approx(1 - 910 / 900)
 
 
 def test_without_a_span_before_the_mix_of_now_is_taken() -> None:
