@@ -18,6 +18,10 @@ Measure = Literal["calls", "tokens_per_call", "price_per_token", "cache_share", 
 MEASURES: Final[tuple[Measure, ...]] = ("calls", "tokens_per_call", "price_per_token", "cache_share", "cost")
 
 
+#: How the margin above what was reached before grows with how far that is above the usual.
+_BURST: Final = 0.35
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Of each series and measure at one bucket, [n, 5]: `exceeds`; `strength`, the z-score over its threshold; `near`:
@@ -54,7 +58,10 @@ def weigh(rows: np.ndarray, running: np.ndarray, known: Usual, seen: Look, polic
     extra_calls, extra_errors = (seen.observed[-1] - seen.expected[-1])[:, [CALLS, ERRORS]].T
     failing = (extra_calls > 0) & (extra_errors >= policy.failing * extra_calls)
     bar[:, [0, 4]] *= np.where(failing, policy.failing_factor, 1.0)[:, None]
-    reach = np.where(failing, 1.0, policy.over_reach) * known.reach
+    # Whoever has often come to many times the usual comes to still more one day.
+    burst = np.clip(known.reach / np.maximum(seen.expected[-1][:, COST], 1.0), 1.0, policy.most_burst) ** _BURST
+    young = np.where(rows["hours"] < policy.known_hours, policy.young_reach, 1.0)
+    reach = np.where(failing, 1.0, policy.over_reach * burst * young) * known.reach
     z, ratio, extra = np.empty(shape), np.empty(shape), np.empty(shape)
     for at, span in enumerate(SPANS):
         observed, expected = seen.observed[1 + at], seen.expected[1 + at]
