@@ -76,7 +76,7 @@ def test_every_command_stands_in_the_docs() -> None:
 
 
 def test_every_command_that_tells_something_can_tell_it_to_scripts() -> None:
-    silent = {"enrich", "agents", "sink", "check serve", "schemas show"}
+    silent = {"enrich", "agents", "sink", "forward", "check serve", "schemas show"}
     without = {
         name for name, command in commands().items() if "--json" not in [o for p in command.params for o in p.opts]
     }

@@ -19,7 +19,7 @@ MEASURES: Final[tuple[Measure, ...]] = ("calls", "tokens_per_call", "price_per_t
 
 
 #: How the margin above what was reached before grows with how far that is above the usual.
-_BURST: Final = 0.35
+BURST: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def weigh(rows: np.ndarray, running: np.ndarray, known: Usual, seen: Look, polic
     failing = (extra_calls > 0) & (extra_errors >= policy.failing * extra_calls)
     bar[:, [0, 4]] *= np.where(failing, policy.failing_factor, 1.0)[:, None]
     # Whoever has often come to many times the usual comes to still more one day.
-    burst = np.clip(known.reach / np.maximum(seen.expected[-1][:, COST], 1.0), 1.0, policy.most_burst) ** _BURST
+    burst = np.clip(known.reach / np.maximum(seen.expected[-1][:, COST], 1.0), 1.0, policy.most_burst) ** BURST
     young = np.where(rows["hours"] < policy.known_hours, policy.young_reach, 1.0)
     reach = np.where(failing, 1.0, policy.over_reach * burst * young) * known.reach
     z, ratio, extra = np.empty(shape), np.empty(shape), np.empty(shape)
