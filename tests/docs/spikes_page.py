@@ -26,7 +26,7 @@ from streamgauge.apply import load_files
 from streams.agents.config import AgentsConfig
 from streams.agents.shard import Counts, Shard
 from streams.agents.spikes.buckets import BUCKET_US, CALLS, COST, INPUT, RING
-from streams.agents.spikes.evidence import BURST
+from streams.agents.spikes.evidence import BURST, STEADY
 from streams.agents.spikes.policy import NANO_PER_USD, SpikePolicy
 from tests.docs.pages import Page, page
 from tests.docs.tables import _table, block
@@ -177,7 +177,8 @@ _RULES: Final = """\
 *Not what it always does.* {over_top:g} times as strong as the strongest of its quiet times, which fade by half in \
 three weeks. More calls, or more cost as a whole, must also cost {over_reach:g} times what half an hour has come to \
 around this time of like days, and more where that lies far above the usual (up to {most_reach:.1f} times); \
-{young_reach:g} times as much until {known_hours} hours are learnt.
+{young_reach:g} times as much until {known_hours} hours are learnt. Where that lies more than {steady:g} times above \
+the usual, their z-scores must be higher too (up to {most_z:.1f} times).
 *Calls made again.* Where {failing:.0%} of the calls beyond the usual fail, {failing_factor:g} times the z-score of \
 calls and cost is enough.
 *Learnt.* {warm_up_hours} hours and {warm_up_calls} calls at least; until {sure_hours} hours {young_factor:g} times as \
@@ -196,6 +197,7 @@ def rules() -> str:
     policy = asdict(SpikePolicy())
     for name in ("excess_total", "excess_per_hour", "early_excess"):
         policy[name] = _usd(policy[name])
+    policy |= {"steady": STEADY, "most_z": (policy["most_burst"] / STEADY) ** BURST}
     policy["most_reach"] = policy["over_reach"] * policy["most_burst"] ** BURST
     lines = _RULES.format(**policy).splitlines()
     return "\n".join(_filled(f"- {line}", "  ") for line in lines) + "\n"

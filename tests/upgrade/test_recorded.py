@@ -100,4 +100,4 @@ def test_tables_keep_the_columns_of_earlier_versions() -> None:
 
 
 def test_versions_are_recorded() -> None:
-    assert (RECORDED / "v2").is_dir(), "run `python -m tests.upgrade.record 2`"
+    assert (RECORDED / "v4").is_dir(), "run `python -m tests.upgrade.record 4`"

@@ -20,6 +20,8 @@ MEASURES: Final[tuple[Measure, ...]] = ("calls", "tokens_per_call", "price_per_t
 
 #: How the margin above what was reached before grows with how far that is above the usual.
 BURST: Final = 0.35
+#: Half an hour of whoever is steady comes to that many times the usual now and then.
+STEADY: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,15 @@ def weigh(rows: np.ndarray, running: np.ndarray, known: Usual, seen: Look, polic
     # What is usually the strongest of quiet times is no rise; until enough is learnt, more is asked.
     bar = np.maximum(1.0, policy.over_top * rows["top"])
     bar *= np.where(rows["hours"] < policy.sure_hours, policy.young_factor, 1.0)[:, None]
+    # Whoever has often come to many times the usual comes to still more one day.
+    burst = np.clip(known.reach / np.maximum(seen.expected[-1][:, COST], 1.0), 1.0, policy.most_burst)
+    young = np.where(rows["hours"] < policy.known_hours, policy.young_reach, 1.0)
     # Calls that fail and are made again are nothing that people do: they are evidence of their own.
     extra_calls, extra_errors = (seen.observed[-1] - seen.expected[-1])[:, [CALLS, ERRORS]].T
     failing = (extra_calls > 0) & (extra_errors >= policy.failing * extra_calls)
-    bar[:, [0, 4]] *= np.where(failing, policy.failing_factor, 1.0)[:, None]
-    # Whoever has often come to many times the usual comes to still more one day.
-    burst = np.clip(known.reach / np.maximum(seen.expected[-1][:, COST], 1.0), 1.0, policy.most_burst) ** BURST
-    young = np.where(rows["hours"] < policy.known_hours, policy.young_reach, 1.0)
-    reach = np.where(failing, 1.0, policy.over_reach * burst * young) * known.reach
+    steady = np.maximum(burst / STEADY, 1.0) ** BURST
+    bar[:, [0, 4]] *= np.where(failing, policy.failing_factor, steady)[:, None]
+    reach = np.where(failing, 1.0, policy.over_reach * burst**BURST * young) * known.reach
     z, ratio, extra = np.empty(shape), np.empty(shape), np.empty(shape)
     for at, span in enumerate(SPANS):
         observed, expected = seen.observed[1 + at], seen.expected[1 + at]

@@ -16,12 +16,13 @@ class SpikePolicy:
     whether that is worth a page: `excess_per_hour` and `excess_total`. `over_top`: and that many times the strongest of
     quiet times. `over_reach`: more calls or money must cost that many times what half an hour has come to around this
     time of like days, more where that lies far above the usual (counted up to `most_burst` times), and `young_reach`
-    times as much until `known_hours` are learnt. `failing`: where that part of the calls beyond the usual fails,
-    `failing_factor` times as much is asked of them. `calm_buckets`: an episode ends after that many buckets in a row
-    near the usual. `adopt_buckets`: what lasts that long is the new usual. `warm_up_hours`: a series is learnt that
-    long before it can fire; `sure_hours`: until then `young_factor` times as much is asked. `pair_calls`: a use case is
-    watched by itself once it has made so many calls within a week, `pairs_per_team` of them at most. `early_*`: when a
-    bucket that is not over is plain. `carried`: from this part of a team's excess on, the alert is the use case's.
+    times as much until `known_hours` are learnt; their z-scores must be higher by the same reason. `failing`: where
+    that part of the calls beyond the usual fails, `failing_factor` times as much is asked of them. `calm_buckets`: an
+    episode ends after that many buckets in a row near the usual. `adopt_buckets`: what lasts that long is the new
+    usual. `warm_up_hours`: a series is learnt that long before it can fire; `sure_hours`: until then `young_factor`
+    times as much is asked. `pair_calls`: a use case is watched by itself once it has made so many calls within a week,
+    `pairs_per_team` of them at most. `early_*`: when a bucket that is not over is plain. `carried`: from this part of a
+    team's excess on, the alert is the use case's.
     """
 
     enabled: bool = True
@@ -29,11 +30,11 @@ class SpikePolicy:
     warm_up_calls: int = 100
     sure_hours: int = 168
     young_factor: float = 1.5
-    z_calls: float = 6.5
+    z_calls: float = 6.0
     z_tokens: float = 4.0
     z_price: float = 4.5
     z_cache: float = 4.0
-    z_cost: float = 7.0
+    z_cost: float = 6.5
     fast_factor: float = 1.4
     over_top: float = 1.1
     over_reach: float = 1.15
