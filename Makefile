@@ -9,7 +9,7 @@ STAMP := $(VENV)/.setup
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up kafka test crash fuzz lint format bench bench-forecast bench-spikes lock clean
+.PHONY: help setup demo up kafka test test-long crash fuzz lint format bench bench-forecast bench-spikes lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,10 @@ kafka: setup ## Run an Apache Kafka on loopback for tests, until Ctrl-C (needs J
 	$(BIN)/python -m tests.support.kafka
 
 test: setup ## Run every test, those on Apache Kafka too where it can run
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 30 --durations-min 10
+
+test-long: setup ## Run the tests that take minutes each (about 6 minutes)
+	$(BIN)/python -m pytest -m long
 
 crash: setup ## Kill and stall roles, Kafka and ClickHouse, 200 times and more; hold the figures against an oracle
 	$(BIN)/python -m tests.crash $(ARGS)

@@ -34,7 +34,7 @@ from tests.support.fleet_tallies import fleet_tallies, together
 END: Final = datetime(2026, 11, 21, 18, 7, tzinfo=UTC)
 DEADLINE_S: Final = 120.0
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,14 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "starts_at": "2026-01-01",
         "ends_at": "2026-01-02",
     },
+    "feedback/spike-1": {
+        "kind": "feedback",
+        "id": "spike-1",
+        "said": "expected",
+        "by": "ada",
+        "at": "2026-01-02",
+        "note": "the quarter's end",
+    },
 }
 
 
