@@ -48,7 +48,7 @@ class Victim(EnrichedWriter):
     inserts: int = 0
 
     def meet(self, point: str) -> None:
-        """Once: in the second flush, or in a later one where that was cut short by a session that a busy machine lost."""
+        """Once: in the second flush, or later where a session that a busy machine lost had cut that one short."""
         if self.flushes >= 2 and point == self.point:
             self.point = "never"
             os.kill(os.getpid(), self.how)
